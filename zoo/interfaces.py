@@ -1,0 +1,68 @@
+"""What a fetcher and a converter must be. Third parties implement these; see `zoo.plugins`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Callable, ClassVar, Mapping, Optional, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    import onnx
+
+    from zoo.records import Artifact, ConversionRequest, FileSpec, SourceDescription
+    from zoo.tensors import Tensors
+
+Progress = Callable[[int, Optional[int]], None]
+"""Called with bytes so far and bytes in all (None when unknown)."""
+
+
+class Fetcher(Protocol):
+    """Brings the bytes of one source string, such as ``hf:org/repo@revision/path``."""
+
+    scheme: ClassVar[str]
+
+    def fetch(self, source: str, file: FileSpec, destination: Path, progress: Progress) -> None:
+        """Write exactly the bytes of `source` to `destination`.
+
+        Raises a `SourceError` that names the cause. Where `file.sha256` is known the bytes are
+        checked against it while they are written.
+        """
+        ...
+
+
+class Converter(Protocol):
+    """One source framework: load a file, convert it, and predict with it as the reference.
+
+    The same code runs in the worker process for files and in process for `zoo.export`. `load` may
+    run the file's author's code: only the worker calls it. Nothing of the framework is imported
+    before a method runs.
+    """
+
+    framework: ClassVar[str]
+    title: ClassVar[str]
+    """The framework's name for people, such as ``"scikit-learn"``."""
+    requirements: ClassVar[tuple[str, ...]]
+    """Distributions that must be importable, such as ``("scikit-learn", "skl2onnx")``."""
+    extra: ClassVar[str]
+    """The extra of this distribution that installs them."""
+    revision: ClassVar[int]
+    """Raised when the same request gives another graph than before."""
+
+    def load(self, artifact: Artifact, request: ConversionRequest) -> Any:
+        """The live model. Raises `UnsupportedFileError` or `MissingInputError`."""
+        ...
+
+    def describe(self, model: Any, request: ConversionRequest) -> SourceDescription:
+        """Signature and what is known of the inputs' values, as far as the source knows them.
+
+        Raises `MissingInputError` where shapes or dtypes must come from the user.
+        """
+        ...
+
+    def convert(self, model: Any, request: ConversionRequest) -> onnx.ModelProto:
+        """The model as ONNX. Its graph inputs are those that `describe` names."""
+        ...
+
+    def predict(self, model: Any, feeds: Mapping[str, np.ndarray]) -> Tensors:
+        """The source's own answer: one array for each graph output, under its name."""
+        ...

@@ -1,0 +1,74 @@
+"""Fetchers and converters by name: a table of built-ins, and entry points for others.
+
+A third party adds one through the entry point groups ``zoo.fetchers`` and ``zoo.converters``; the
+name is the scheme or framework, the value ``module:Class``. Built-ins come through the same door:
+nothing here imports them before they are asked for.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any
+
+from zoo.errors import UnsupportedFileError, UsageError
+from zoo.interfaces import Converter, Fetcher
+
+FETCHERS = {
+    "https": "zoo.fetchers.web:WebFetcher",
+    "http": "zoo.fetchers.web:WebFetcher",
+    "file": "zoo.fetchers.local:LocalFetcher",
+    "hf": "zoo.fetchers.huggingface:HuggingFaceFetcher",
+    "github-lfs": "zoo.fetchers.github_lfs:GitHubLfsFetcher",
+    "pypi": "zoo.fetchers.pypi:PyPiFetcher",
+    "npm": "zoo.fetchers.npm:NpmFetcher",
+    "s3": "zoo.fetchers.cloud:CloudFetcher",
+    "gs": "zoo.fetchers.cloud:CloudFetcher",
+    "az": "zoo.fetchers.cloud:CloudFetcher",
+}
+
+CONVERTERS = {
+    "onnx": "converters.from_onnx:OnnxConverter",
+    "sklearn": "converters.from_sklearn:SklearnConverter",
+    "xgboost": "converters.from_boosters:XGBoostConverter",
+    "lightgbm": "converters.from_boosters:LightGBMConverter",
+    "catboost": "converters.from_boosters:CatBoostConverter",
+    "torch": "converters.from_torch:TorchConverter",
+    "tensorflow": "converters.from_tensorflow:TensorFlowConverter",
+    "tflite": "converters.from_tflite:TFLiteConverter",
+}
+
+
+def fetcher(scheme: str) -> Fetcher:
+    """The fetcher of a scheme; raises `UsageError` for an unknown one."""
+    target = _table("zoo.fetchers").get(scheme)
+    if target is None:
+        known = ", ".join(f"{name}:" for name in sorted(_table("zoo.fetchers")))
+        raise UsageError(f"no fetcher for {scheme + ':'!r}", hint=f"Known schemes: {known}")
+    return _load(target)  # type: ignore[no-any-return]
+
+
+def converter(framework: str) -> Converter:
+    """The converter of a framework; raises `UnsupportedFileError` where there is none."""
+    target = _table("zoo.converters").get(framework)
+    if target is None:
+        known = ", ".join(sorted(_table("zoo.converters")))
+        raise UnsupportedFileError(f"no converter for {framework!r}", hint=f"Converters: {known}")
+    return _load(target)  # type: ignore[no-any-return]
+
+
+def converters() -> tuple[str, ...]:
+    """The names of all converters, built-in and installed."""
+    return tuple(sorted(_table("zoo.converters")))
+
+
+@lru_cache(maxsize=None)
+def _table(group: str) -> dict[str, str]:
+    builtins = {"zoo.fetchers": FETCHERS, "zoo.converters": CONVERTERS}[group]
+    return {**{point.name: point.value for point in entry_points(group=group)}, **builtins}
+
+
+def _load(target: str) -> Any:
+    module, _, name = target.partition(":")
+    return getattr(import_module(module), name)()
