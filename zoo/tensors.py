@@ -5,8 +5,11 @@ Text is a numpy unicode array in memory and on disk.
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 from typing import TYPE_CHECKING, Dict
+
+from zoo.errors import UsageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,7 +25,7 @@ def save_tensors(path: Path, tensors: Tensors) -> None:
     arrays = {f"t{i}": _plain(tensors[name]) for i, name in enumerate(names)}
     arrays["names"] = np.array(names, dtype=np.str_)
     with path.open("wb") as file:
-        np.savez(file, allow_pickle=False, **arrays)  # type: ignore[arg-type]
+        np.savez(file, allow_pickle=False, **arrays)
 
 
 def load_tensors(path: Path) -> Tensors:
@@ -40,3 +43,56 @@ def _plain(array: np.ndarray) -> np.ndarray:
     if array.dtype == object:
         return np.array([str(item) for item in array.ravel()], dtype=np.str_).reshape(array.shape)
     return array
+
+
+def read_sample(path: Path) -> Tensors:
+    """Read example rows from a file of the user's.
+
+    ``.npz`` gives its arrays by name, ``.npy`` one array under the name ``""``, ``.csv`` one array
+    for each column of its header: int64, float64 (an empty field is NaN), bool or text, whichever
+    holds every field. Raises `UsageError` for anything else.
+    """
+    import numpy as np
+
+    suffix = path.suffix.lower()
+    try:
+        if suffix == ".npz":
+            with np.load(path, allow_pickle=False) as data:
+                return {name: data[name] for name in data.files}
+        if suffix == ".npy":
+            return {"": np.load(path, allow_pickle=False)}
+        if suffix == ".csv":
+            return _read_csv(path)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot read the sample {path}: {error}") from error
+    raise UsageError(
+        f"cannot read the sample {path}: {suffix or 'no suffix'} is not .csv, .npz or .npy",
+        hint="Save the rows with numpy.savez, numpy.save or as CSV with a header.",
+    )
+
+
+def _read_csv(path: Path) -> Tensors:
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        rows = [row for row in csv.reader(file) if row]
+    if len(rows) < 2:
+        raise ValueError("it has no rows below its header")
+    header, body = rows[0], rows[1:]
+    ragged = next((i for i, row in enumerate(body, 2) if len(row) != len(header)), None)
+    if ragged is not None:
+        raise ValueError(f"line {ragged} has {len(rows[ragged - 1])} fields, the header has {len(header)}")
+    return {name: _typed_column([row[i] for row in body]) for i, name in enumerate(header)}
+
+
+def _typed_column(fields: list[str]) -> np.ndarray:
+    import numpy as np
+
+    if {field.lower() for field in fields} <= {"true", "false"}:
+        return np.array([field.lower() == "true" for field in fields])
+    try:
+        return np.array([int(field) for field in fields], dtype=np.int64)
+    except (ValueError, OverflowError):
+        pass
+    try:
+        return np.array([float(field or "nan") for field in fields], dtype=np.float64)
+    except ValueError:
+        return np.array(fields, dtype=np.str_)

@@ -1,0 +1,72 @@
+"""Gives a job to a worker process and reads back what it left, without trusting it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TypeVar
+
+from zoo import errors, sandbox, wire
+from zoo.errors import ConversionError, WorkerError, ZooError
+from zoo.jobs import Failure, Job
+from zoo.records import record
+
+T = TypeVar("T")
+
+RECORD_LIMIT = 64 << 20
+"""Bytes; a worker's JSON larger than this is refused."""
+
+
+@record
+class Bounds:
+    """What a worker may use: wall-clock seconds and bytes of memory."""
+
+    seconds: float = 1800.0
+    memory: int = 16 << 30
+
+
+def run_job(job: Job, folder: Path, bounds: Bounds, readable: tuple[Path, ...]) -> Path:
+    """Run `job` in a worker whose only writable place is `folder`; returns its ``out`` folder.
+
+    Raises the worker's own `ZooError`, or a `WorkerError` when it crashed or met a limit.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "job.json").write_text(wire.dumps(job), encoding="utf-8")
+    argv = [sys.executable, "-m", "zoo.worker", str(folder)]
+    limits = sandbox.Limits(seconds=bounds.seconds, memory=bounds.memory)
+    completed = sandbox.run(argv, folder, limits, readable)
+    out = folder / "out"
+    if (out / "error.json").exists():
+        raise _rebuilt(read_record(Failure, out, "error.json"))
+    if completed.returncode != 0:
+        raise _crashed(completed, bounds)
+    return out
+
+
+def read_record(kind: type[T], folder: Path, name: str) -> T:
+    """A record that a worker wrote; raises `WorkerError` when it is not what it should be."""
+    try:
+        return wire.loads(kind, sandbox.collect(folder, name, RECORD_LIMIT))
+    except (OSError, TypeError, ValueError, KeyError) as error:
+        raise WorkerError(f"the worker left an unreadable {name}: {error}") from error
+
+
+def _rebuilt(failure: Failure) -> ZooError:
+    kind = getattr(errors, failure.error, None)
+    if isinstance(kind, type) and issubclass(kind, ZooError):
+        return kind(failure.message, hint=failure.hint)
+    return ConversionError(failure.message, hint="`-v` shows the traceback of the worker process.")
+
+
+def _crashed(completed: sandbox.Completed, bounds: Bounds) -> WorkerError:
+    if completed.timed_out:
+        return WorkerError(
+            f"the worker process was stopped after {bounds.seconds:g} s",
+            hint="`--timeout SECONDS` allows more.",
+        )
+    last = completed.stderr.strip().splitlines()[-1:] or ["no message"]
+    how = f"signal {completed.signal}" if completed.signal else f"exit code {completed.returncode}"
+    return WorkerError(
+        f"the worker process ended with {how}: {last[0][:300]}",
+        hint=f"It may use {bounds.memory / 2**30:.0f} GiB of memory; `--memory GIB` allows more.",
+    )

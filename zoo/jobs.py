@@ -1,0 +1,67 @@
+"""What the parent asks of a worker process and what it finds afterwards, as files in one folder.
+
+::
+
+    job.json              the `Job`
+    out/error.json        a `Failure`, when the job failed with a reason
+    out/model.onnx        convert: the ONNX file (and its external data)
+    out/description.json  convert, predict: the `SourceDescription`
+    out/cases.json        convert, predict, run: a `CaseList`
+    out/feeds/NNN.npz     convert, predict: the inputs of case NNN
+    out/outputs/NNN.npz   convert, predict: the source's outputs; run: ONNX Runtime's
+    out/model.json        run: the `OnnxModel` facts
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Optional
+
+from zoo.records import ConversionRequest, FeedCase, record
+
+CONVERT = "convert"
+PREDICT = "predict"
+RUN = "run"
+
+
+@record
+class Job:
+    """One call of the worker. `converter` is ``module:Class``; `cases` is the folder to run over."""
+
+    action: str
+    request: Optional[ConversionRequest] = None
+    converter: Optional[str] = None
+    model: Optional[Path] = None
+    cases: Optional[Path] = None
+    optimisation: str = "all"
+    threads: int = 1
+
+
+@record
+class Failure:
+    """An error of the worker: the `ZooError` subclass by name, or any other exception's text."""
+
+    error: str
+    message: str
+    hint: Optional[str] = None
+
+
+@record
+class CaseFile:
+    """One feed case; `number` names its files. `refusal` is why the model gave no answer."""
+
+    case: FeedCase
+    number: int
+    refusal: Optional[str] = None
+
+    @property
+    def name(self) -> str:
+        return f"{self.number:03d}.npz"
+
+
+@record
+class CaseList:
+    """All cases of a job; `seconds` is what each step took."""
+
+    cases: tuple[CaseFile, ...]
+    seconds: dict[str, float]

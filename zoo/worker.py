@@ -1,0 +1,178 @@
+"""The process in which a source framework, or an ONNX file that is not ours, is run.
+
+``python -m zoo.worker FOLDER`` reads ``job.json`` there and writes beside it (see `zoo.jobs`). It
+trusts nobody and nobody trusts it: the parent reads back only plain files of bounded size.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+import traceback
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zoo import wire
+from zoo.errors import MissingPackageError, VerificationError, ZooError
+from zoo.jobs import CONVERT, PREDICT, RUN, CaseFile, CaseList, Failure, Job
+from zoo.records import ConversionRequest, FeedCase, SourceDescription
+from zoo.tensors import load_tensors, read_sample, save_tensors
+
+if TYPE_CHECKING:
+    from zoo.interfaces import Converter
+    from zoo.tensors import Tensors
+
+
+def main(folder: Path) -> int:
+    """Carry out the job in `folder`; 0 when it was done, 1 when ``error.json`` says why not."""
+    out = folder / "out"
+    out.mkdir(exist_ok=True)
+    job = wire.loads(Job, (folder / "job.json").read_text(encoding="utf-8"))
+    try:
+        _ACTIONS[job.action](job, out)
+    except ZooError as error:
+        _write(out / "error.json", Failure(type(error).__name__, error.message, error.hint))
+        return 1
+    except Exception as error:  # noqa: BLE001 - whatever a framework raises becomes a readable failure
+        traceback.print_exc()
+        _write(out / "error.json", Failure(type(error).__name__, _one_line(error)))
+        return 1
+    return 0
+
+
+def _convert(job: Job, out: Path) -> None:
+    """Load once; then describe, convert and let the source answer."""
+    converter, request = _converter(job)
+    clock = Clock()
+    model = converter.load(request.artifact, request)
+    description = converter.describe(model, request)
+    _write(out / "description.json", description)
+    clock.lap("load")
+    _save_model(converter.convert(model, request), out / "model.onnx")
+    clock.lap("convert")
+    _answer(converter, model, description, request, out, clock)
+
+
+def _predict(job: Job, out: Path) -> None:
+    converter, request = _converter(job)
+    clock = Clock()
+    model = converter.load(request.artifact, request)
+    description = converter.describe(model, request)
+    _write(out / "description.json", description)
+    clock.lap("load")
+    _answer(converter, model, description, request, out, clock)
+
+
+def _answer(
+    converter: Converter,
+    model: Any,
+    description: SourceDescription,
+    request: ConversionRequest,
+    out: Path,
+    clock: Clock,
+) -> None:
+    """Feed the source and keep what it says. A feed that the source itself refuses proves nothing."""
+    from zoo.verification.feeds import make_feeds
+
+    sample = None if request.sample is None else read_sample(request.sample)
+    (out / "feeds").mkdir()
+    (out / "outputs").mkdir()
+    cases = []
+    for number, (case, feeds) in enumerate(make_feeds(description, seed=request.seed, sample=sample)):
+        file = CaseFile(case, number)
+        try:
+            answer = converter.predict(model, feeds)
+        except Exception as error:  # noqa: BLE001 - any refusal of the source is recorded
+            cases.append(CaseFile(case, number, refusal=_one_line(error)))
+            continue
+        save_tensors(out / "feeds" / file.name, feeds)
+        save_tensors(out / "outputs" / file.name, answer)
+        cases.append(file)
+    clock.lap("predict")
+    _write(out / "cases.json", CaseList(tuple(cases), clock.seconds))
+
+
+def _run(job: Job, out: Path) -> None:
+    """Check an ONNX file, write down its facts, and run it on the feeds of another job."""
+    from zoo.verification import inspection
+
+    assert job.model is not None
+    clock = Clock()
+    inspection.check(job.model)
+    _write(out / "model.json", inspection.inspect(job.model))
+    clock.lap("check")
+    if job.cases is not None:
+        _run_cases(job, out, clock)
+
+
+def _run_cases(job: Job, out: Path, clock: Clock) -> None:
+    from zoo.verification.matching import adapted_feeds
+    from zoo.verification.runtime import Session
+
+    assert job.model is not None and job.cases is not None
+    asked = wire.loads(CaseList, (job.cases / "cases.json").read_text(encoding="utf-8"))
+    (out / "outputs").mkdir()
+    session = Session(job.model, optimisation=job.optimisation, threads=job.threads)
+    cases = []
+    for file in asked.cases:
+        if file.refusal is not None:
+            continue
+        feeds = adapted_feeds(load_tensors(job.cases / "feeds" / file.name), session.inputs)
+        cases.append(_run_case(session, file, feeds, out))
+    clock.lap("run")
+    _write(out / "cases.json", CaseList(tuple(cases), clock.seconds))
+
+
+def _run_case(session: Any, file: CaseFile, feeds: Tensors, out: Path) -> CaseFile:
+    try:
+        outputs = session.run(feeds)
+    except Exception as error:  # noqa: BLE001 - the runtime's refusal is a finding, and is kept as one
+        return CaseFile(file.case, file.number, refusal=_one_line(error))
+    save_tensors(out / "outputs" / file.name, outputs)
+    return file
+
+
+_ACTIONS = {CONVERT: _convert, PREDICT: _predict, RUN: _run}
+
+
+class Clock:
+    """Seconds of each step, by name."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, step: str) -> None:
+        now = time.perf_counter()
+        self.seconds[step] = round(now - self._last, 4)
+        self._last = now
+
+
+def _converter(job: Job) -> tuple[Converter, ConversionRequest]:
+    assert job.converter is not None and job.request is not None
+    module, _, name = job.converter.partition(":")
+    return getattr(import_module(module), name)(), job.request
+
+
+def _save_model(model: Any, path: Path) -> None:
+    """Write a ModelProto; above protobuf's 2 GB its tensors go to a file beside it."""
+    import onnx
+
+    if model.ByteSize() < 2**31 - 2**20:
+        path.write_bytes(model.SerializeToString(deterministic=True))
+    else:
+        onnx.save_model(model, str(path), save_as_external_data=True, location=path.name + ".data")
+
+
+def _write(path: Path, record: Any) -> None:
+    path.write_text(wire.dumps(record), encoding="utf-8")
+
+
+def _one_line(error: BaseException, limit: int = 500) -> str:
+    text = " ".join(f"{type(error).__name__}: {error}".split())
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))
