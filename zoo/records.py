@@ -149,6 +149,8 @@ class RegistryEntry:
     labels: Optional[str] = None
     samples: tuple[FileSpec, ...] = ()
     tolerance: Optional[Tolerance] = None
+    verification: dict[str, Any] = field(default_factory=dict)
+    """Options of the proof, such as ``feeds``: what values an input accepts."""
     provenance: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
     conversion: Optional[Conversion] = None
@@ -253,6 +255,8 @@ class SourceDescription:
     roles: dict[str, str] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    axes: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    """Sizes of a dynamic axis that the source is known to accept, such as ``{"height": (64, 96)}``."""
 
 
 @record
