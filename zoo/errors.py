@@ -31,7 +31,7 @@ defect of ours and ends with 1.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar, Optional
 
 
 class ZooError(Exception):
@@ -108,7 +108,10 @@ class StoreError(ZooError):
 
 
 class DiskFullError(StoreError):
-    """The file system of the store has no room for the file."""
+    """The file system of the store has no room for the file; sizes in bytes where known."""
+
+    needed: Optional[int] = None
+    available: Optional[int] = None
 
 
 class CorruptBlobError(StoreError):
@@ -146,9 +149,13 @@ class CheckError(ZooError):
 
 
 class VerificationError(ZooError):
-    """The ONNX model does not compute what its source computes."""
+    """The ONNX model does not compute what its source computes.
+
+    `report` is the `zoo.records.VerificationReport` that says where, or None.
+    """
 
     exit_code = 10
+    report: Any = None
 
 
 class MissingPackageError(ZooError):
