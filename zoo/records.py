@@ -113,6 +113,9 @@ class FileSpec:
     sha256: Optional[str]
     size: Optional[int]
     sources: tuple[str, ...]
+    etag: Optional[str] = None
+    last_modified: Optional[str] = None
+    """What the first source answered at pinning: they tell a changed file from a damaged one."""
 
 
 @record
