@@ -76,6 +76,7 @@ class FeedMaker:
     def __init__(self, description: SourceDescription, seed: int, sample: Optional[Tensors]) -> None:
         self.seed = seed
         self.spaces = input_spaces(description, sample)
+        self.axes = description.axes
         self.batch_axis = _batch_axis([space.spec for space in self.spaces])
         self._turn = 0
 
@@ -115,6 +116,8 @@ class FeedMaker:
         dim = space.spec.shape[axis]
         if dim == self.batch_axis or (axis == 0 and not isinstance(dim, str)):
             return sizes.batch
+        if isinstance(dim, str) and self.axes.get(dim):
+            return self.axes[dim][sizes.turn % len(self.axes[dim])]
         seen = space.sample
         if seen is not None and seen.ndim == len(space.spec.shape):
             return int(seen.shape[axis]) * (1, 2)[sizes.turn % 2]
@@ -152,8 +155,8 @@ class FeedMaker:
         places = boundary_places(self.spaces)
         total = sum(len(values) for _, _, values in places)
         rows = min(total, self._row_limit())
-        if self.batch_axis is None:
-            rows = self._batches(family, ())[0]
+        if self.batch_axis is None or self.axes.get(self.batch_axis):
+            rows = max(self._batches(family, ()))
         sizes = Sizes(rows, 0)
         feeds = self.filled("typical", sizes)
         feeds = {name: array.copy() for name, array in feeds.items()}
