@@ -7,15 +7,18 @@ blocks with their blobs where the file system can (reflink), and copies elsewher
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import os
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from zoo.errors import CorruptBlobError, StoreError
+from zoo.errors import CorruptBlobError
 from zoo.store.disk import clone, digest_of, make_folder, owner_token, require_room, sync_folder
-from zoo.store.layout import Layout, checked_path
+from zoo.store.layout import Layout
 from zoo.store.memo import Memo
+from zoo.store.quarantine import DAMAGED, quarantine
 
 BlobOf = Callable[[str], Path]
 
@@ -49,22 +52,31 @@ def file_hashes_to(path: Path, digest: str, memo: Memo, key: str) -> bool:
     return True
 
 
+def record_key(folder: Path) -> str:
+    """The key of the record that says which blobs `folder` shows."""
+    return f"{folder.parent.name}/{folder.name}"
+
+
 def memo_key(folder: Path, path: str) -> str:
     """The memo's key for a file of a model folder."""
-    return f"{folder.name}-{folder.parent.name}-{path.replace('/', '%2F')}"
+    return hashlib.sha256(f"{record_key(folder)}/{path}".encode()).hexdigest()
 
 
-def build(layout: Layout, folder: Path, files: Mapping[str, str], blob_of: BlobOf) -> None:
-    """Fill a draft beside `folder` and rename it; what is there before is removed.
+def build(layout: Layout, folder: Path, files: Mapping[str, str], blob_of: BlobOf, memo: Memo) -> None:
+    """Fill a draft beside `folder` and rename it; a damaged folder there goes to quarantine.
 
     Raises `CorruptBlobError` when a blob was read with another digest than its name.
     """
-    blobs = {str(checked_path(path)): blob_of(digest) for path, digest in files.items()}
+    blobs = {path: blob_of(digest) for path, digest in files.items()}
     make_folder(folder.parent)
     draft = folder.with_name(f".{folder.name}.{owner_token()}.tmp")
     try:
         _fill(layout, draft, blobs, files)
-        _install(draft, folder)
+        while not _installed(draft, folder):
+            # Another process may have built it meanwhile; what is wrong makes room.
+            if is_intact(folder, files, blob_of, memo):
+                break
+            quarantine(layout, folder, folder.name, DAMAGED)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     sync_folder(folder.parent)
@@ -101,14 +113,11 @@ def _copy(blob: Path, target: Path, digest: str) -> None:
         )
 
 
-def _install(draft: Path, folder: Path) -> None:
+def _installed(draft: Path, folder: Path) -> bool:
     try:
         draft.rename(folder)
-        return
     except OSError as error:
-        if not folder.exists():
-            raise StoreError(f"{folder} cannot be created: {error.strerror}") from error
-    old = folder.with_name(f".{folder.name}.{owner_token()}.tmp")
-    folder.rename(old)
-    draft.rename(folder)
-    shutil.rmtree(old)
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        return False
+    return True

@@ -57,11 +57,11 @@ def notes(layout: Layout, kind: str | None = None) -> Iterator[Note]:
             yield found
 
 
-def touch(note: Note) -> None:
+def touch(path: Path) -> None:
     """Note that a record was used, to ten minutes."""
-    if time.time() - note.used > _TOUCH_EVERY:
-        with suppress(PermissionError, FileNotFoundError):  # read-only, or forgotten meanwhile
-            os.utime(note.path)
+    with suppress(PermissionError, FileNotFoundError):  # read-only, or forgotten meanwhile
+        if time.time() - path.stat().st_mtime > _TOUCH_EVERY:
+            os.utime(path)
 
 
 def _read(layout: Layout, kind: str, path: Path) -> Note | None:

@@ -140,15 +140,18 @@ class Store:
             raise StoreError(f"the model {name!r} has no files")
         for layout in self._layouts:
             folder = layout.model(name, files)
-            if models.is_intact(folder, files, self.need, self._memo):
-                return folder
+            with storing(folder):
+                if models.is_intact(folder, files, self.need, self._memo):
+                    notes.touch(layout.record(MODELS, models.record_key(folder)))
+                    return folder
         return self._build(files, name)
 
     def _build(self, files: Mapping[str, str], name: str) -> Path:
         folder = self._layout.model(name, files)
         with storing(folder):
-            models.build(self._layout, folder, files, self.need)
-        self.remember(MODELS, f"{folder.parent.name}/{folder.name}", {"files": dict(files)})
+            # The record comes first: pruning removes a folder that has none.
+            self.remember(MODELS, models.record_key(folder), {"files": dict(files)})
+            models.build(self._layout, folder, files, self.need, self._memo)
         return folder
 
     # --- records ----------------------------------------------------------------------------------
@@ -161,7 +164,7 @@ class Store:
         """The value that was remembered last, from the highest layer that has one, or None."""
         for layout in self._layouts:
             if found := notes.read(layout, kind, key):
-                notes.touch(found)
+                notes.touch(found.path)
                 return found.value  # type: ignore[no-any-return]
         return None
 
