@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -42,10 +41,10 @@ def _is_test_name(host: str) -> bool:
 
 
 @pytest.fixture(autouse=True)
-def cache_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def cache_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty store of the test's own, and no settings of the user's."""
     folder = tmp_path / "zoo-cache"
     for name in ("ZOO_REGISTRY", "ZOO_CACHE_LAYERS", "ZOO_OFFLINE", "HF_TOKEN", "HF_ENDPOINT"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("ZOO_CACHE", str(folder))
-    yield folder
+    return folder

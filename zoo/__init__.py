@@ -1,0 +1,88 @@
+"""The package manager for ONNX models: pull, convert, and prove.
+
+    >>> import zoo
+    >>> sorted(zoo.__all__)[:3]
+    ['Artifact', 'ConversionRequest', 'RegistryEntry']
+
+Names are loaded when they are first used, so that ``import zoo`` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from zoo import cache
+    from zoo.api import convert, export, info, list, load, pull, search, verify
+    from zoo.errors import ZooError
+    from zoo.nightly import validate
+    from zoo.records import (
+        Artifact,
+        ConversionRequest,
+        RegistryEntry,
+        Signature,
+        TensorSpec,
+        Tolerance,
+        VerificationReport,
+        VerifiedModel,
+    )
+    from zoo.runtime import LoadedModel
+    from zoo.version import __version__
+
+_HOMES = {
+    "zoo.api": ("convert", "export", "info", "list", "load", "pull", "search", "verify"),
+    "zoo.nightly": ("validate",),
+    "zoo.errors": ("ZooError",),
+    "zoo.records": (
+        "Artifact",
+        "ConversionRequest",
+        "RegistryEntry",
+        "Signature",
+        "TensorSpec",
+        "Tolerance",
+        "VerificationReport",
+        "VerifiedModel",
+    ),
+    "zoo.runtime": ("LoadedModel",),
+    "zoo.version": ("__version__",),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Artifact",
+    "ConversionRequest",
+    "LoadedModel",
+    "RegistryEntry",
+    "Signature",
+    "TensorSpec",
+    "Tolerance",
+    "VerificationReport",
+    "VerifiedModel",
+    "ZooError",
+    "__version__",
+    "cache",
+    "convert",
+    "export",
+    "info",
+    "list",
+    "load",
+    "pull",
+    "search",
+    "validate",
+    "verify",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "cache":
+        return import_module("zoo.cache")
+    if name not in _HOME:
+        raise AttributeError(f"module 'zoo' has no attribute {name!r}")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> object:
+    return sorted({*globals(), *__all__})

@@ -8,7 +8,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from zoo.errors import DiskFullError, OutputExistsError, StoreError, UnsupportedFileError, UsageError
@@ -20,8 +20,9 @@ def open_artifact(path: Path) -> Artifact:
     path = Path(path)
     try:
         if path.is_dir():
-            return _hashed_folder(path.resolve())
-        return Artifact(path.resolve(), file_digest(path), path.stat().st_size)
+            return _hashed_folder(path.absolute())
+        # Not resolved: in the store the readable name, with its suffix, is a link to a blob.
+        return Artifact(path.absolute(), file_digest(path), path.stat().st_size)
     except FileNotFoundError:
         raise UsageError(f"{path} does not exist") from None
     except OSError as error:
@@ -38,9 +39,20 @@ def _hashed_folder(folder: Path) -> Artifact:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     if not files:
         raise UnsupportedFileError(f"{folder} is an empty folder")
-    lines = [f"{path.relative_to(folder).as_posix()}\0{file_digest(path)}\n" for path in files]
-    digest = hashlib.sha256("".join(lines).encode()).hexdigest()
-    return Artifact(folder, digest, sum(path.stat().st_size for path in files))
+    digests = {path.relative_to(folder).as_posix(): file_digest(path) for path in files}
+    return Artifact(folder, folder_digest(digests), sum(path.stat().st_size for path in files))
+
+
+def folder_digest(digests: Mapping[str, str]) -> str:
+    """The digest of several files, {relative path: sha256}, as one (see `Artifact`)."""
+    lines = [f"{path}\0{digest}\n" for path, digest in sorted(digests.items())]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def model_files(model: Path) -> list[Path]:
+    """A converted ONNX file and, above 2 GB, the one file of external data beside it; main file last."""
+    data = model.with_name(model.name + ".data")
+    return [data, model] if data.is_file() else [model]
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@
 
     job.json              the `Job`
     out/error.json        a `Failure`, when the job failed with a reason
-    out/model.onnx        convert: the ONNX file (and its external data)
+    out/<Job.name>        convert: the ONNX file (and its external data)
     out/description.json  convert, predict: the `SourceDescription`
     out/cases.json        convert, predict, run: a `CaseList`
     out/feeds/NNN.npz     convert, predict: the inputs of case NNN
@@ -31,6 +31,8 @@ class Job:
     action: str
     request: Optional[ConversionRequest] = None
     converter: Optional[str] = None
+    name: str = "model.onnx"
+    """File name of the ONNX model that a conversion writes."""
     model: Optional[Path] = None
     cases: Optional[Path] = None
     optimisation: str = "all"

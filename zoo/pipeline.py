@@ -1,0 +1,254 @@
+"""The story: a reference or a file becomes an ONNX file that was shown to compute what its source does.
+
+Read from the top: `pull` and `convert` are the two ways in, `zoo.proof.proven` is where both meet.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zoo import artifacts, plugins, safety, wire
+from zoo.artifacts import workspace
+from zoo.detect import detect
+from zoo.errors import UnsupportedFileError, UsageError
+from zoo.proof import Proof, compared, judged_here, proven, stamped
+from zoo.records import (
+    Artifact,
+    ConversionRequest,
+    Detection,
+    RegistryEntry,
+    VerificationReport,
+    VerifiedModel,
+)
+from zoo.settings import Settings
+from zoo.store import Store
+
+if TYPE_CHECKING:
+    from zoo.tensors import Tensors
+
+FOLDER_KINDS = {"saved_model", "hf_folder"}
+"""Kinds of source that are a folder; of any other, the entry's first file is the model."""
+
+
+# --- a model of the registry, or a source string -------------------------------------------------
+
+
+def pull(entry: RegistryEntry, settings: Settings) -> VerifiedModel:
+    """Fetch, convert where needed, prove, and keep in the store; from the store when it is there.
+
+    Raises `FetchError`, `DigestMismatchError`, `ConversionError` or `VerificationError`.
+    """
+    store = Store.open(settings.cache)
+    kept = None if settings.refresh else recalled(entry, store)
+    if kept is not None:
+        return kept
+    with store.lock(f"pull-{pull_key(entry)}"):
+        kept = None if settings.refresh else recalled(entry, store)
+        return kept or _brought(entry, store, settings)
+
+
+def recalled(entry: RegistryEntry, store: Store) -> VerifiedModel | None:
+    """What an earlier pull of the same entry left in the store, if it is all still there."""
+    value = store.recall("pulls", pull_key(entry))
+    if not isinstance(value, dict) or any(store.find(digest) is None for digest in value["files"].values()):
+        return None
+    verified: VerifiedModel = wire.from_json(VerifiedModel, value["verified"])
+    folder = store.materialise(value["files"], entry.name)
+    model = replace(verified.model, path=folder / value["main"])
+    return replace(verified, model=model, entry=entry)
+
+
+def pull_key(entry: RegistryEntry) -> str:
+    """The digest of what determines a pull: the source's bytes, how they are converted and judged."""
+    files = [(file.path, file.sha256 or file.sources) for file in entry.files]
+    parts = wire.to_json([files, entry.conversion, entry.tolerance, entry.verification])
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _brought(entry: RegistryEntry, store: Store, settings: Settings) -> VerifiedModel:
+    settings.on_stage("fetch")
+    digests = fetch_files(entry, store, settings)
+    artifact = _source_artifact(entry, digests, store)
+    request, detection = _entry_request(entry, artifact)
+    settings = replace(settings, tolerance=settings.tolerance or entry.tolerance)
+    with workspace() as folder:
+        if detection.framework == "onnx":
+            proof = compared(artifact.path, request, folder, settings)
+        else:
+            proof = proven(request, f"{entry.name}.onnx", folder, settings)
+            proof = replace(proof, model=stamped(proof, request))
+            digests = {path.name: store.add(path).digest for path in artifacts.model_files(proof.model_path)}
+        verified = VerifiedModel(proof.model, proof.report, None, detection, artifact.digest)
+        return _kept(entry, store, verified, digests)
+
+
+def fetch_files(entry: RegistryEntry, store: Store, settings: Settings) -> dict[str, str]:
+    """Bring every file of an entry into the store; {path: digest}."""
+    from zoo.fetchers import FetchOptions, fetch
+
+    options = FetchOptions(
+        offline=settings.offline, progress=settings.progress, extra_sources=settings.sources
+    )
+    return {file.path: fetch(file, store, options).digest for file in entry.files}
+
+
+def _source_artifact(entry: RegistryEntry, digests: dict[str, str], store: Store) -> Artifact:
+    folder = store.materialise(digests, entry.name)
+    kind = entry.conversion.kind if entry.conversion else None
+    path = folder if kind in FOLDER_KINDS else folder / entry.files[0].path
+    digest = next(iter(digests.values())) if len(digests) == 1 else artifacts.folder_digest(digests)
+    return Artifact(path, digest, sum((folder / name).stat().st_size for name in digests))
+
+
+def _entry_request(entry: RegistryEntry, artifact: Artifact) -> tuple[ConversionRequest, Detection]:
+    """How the registry says to convert; what it does not say is read from the content."""
+    detection = detect(artifact.path)
+    asked = entry.conversion
+    if asked is None:
+        options = dict(entry.verification)
+        return ConversionRequest(artifact, detection.framework, detection.kind, options=options), detection
+    options = {**asked.options, **entry.verification}
+    kind = asked.kind or detection.kind
+    request = ConversionRequest(artifact, asked.framework, kind, asked.opset, options, asked.inputs)
+    return request, replace(detection, framework=asked.framework, kind=kind)
+
+
+def _kept(
+    entry: RegistryEntry, store: Store, verified: VerifiedModel, files: dict[str, str]
+) -> VerifiedModel:
+    folder = store.materialise(files, entry.name)
+    main = entry.files[0].path if verified.model.path.name not in files else verified.model.path.name
+    verified = replace(verified, model=replace(verified.model, path=folder / main))
+    value = {
+        "ref": str(entry.ref),
+        "files": files,
+        "main": main,
+        "entry": wire.to_json(entry),
+        "verified": wire.to_json(verified),
+    }
+    if verified.report is not None and verified.report.passed:  # an unproven model is never recalled
+        store.remember("pulls", pull_key(entry), value)
+    return replace(verified, entry=entry)
+
+
+def write_out(verified: VerifiedModel, output: Path, force: bool) -> VerifiedModel:
+    """Copy a pulled model out of the store, its external data beside it."""
+    output = output / verified.path.name if output.is_dir() else output
+    artifacts.refuse_existing(output, force)
+    beside = [path for path in verified.path.parent.rglob("*") if path.is_file() and path != verified.path]
+    targets = {path: output.parent / path.relative_to(verified.path.parent) for path in beside}
+    artifacts.publish({**targets, verified.path: output}, force)
+    return replace(verified, model=replace(verified.model, path=output.absolute()))
+
+
+# --- a file of the user's --------------------------------------------------------------------------
+
+
+def convert(
+    request: ConversionRequest, detection: Detection, output: Path, settings: Settings
+) -> VerifiedModel:
+    """Convert a source, prove the result, and only then give it its name.
+
+    Raises `VerificationError` and leaves nothing at `output` when the outputs differ, unless
+    `settings.keep_unverified`; then the file's metadata says ``zoo.verification = mismatch``.
+    """
+    artifacts.refuse_existing(output, settings.force)
+    safety.refuse_unsafe(request.artifact.path, detection, trust=settings.trust)
+    with workspace() as folder:
+        proof = proven(request, output.name, folder, settings)
+        return _published(proof, request, output, settings, detection)
+
+
+def request_for(
+    artifact: Artifact, framework: str | None = None, **asked: Any
+) -> tuple[ConversionRequest, Detection]:
+    """The request for a file: framework and kind are read from its content unless given."""
+    detection = detect(artifact.path)
+    if framework is not None:
+        detection = replace(detection, framework=framework)
+    return ConversionRequest(artifact, detection.framework, detection.kind, **asked), detection
+
+
+def _published(
+    proof: Proof,
+    request: ConversionRequest,
+    output: Path,
+    settings: Settings,
+    detection: Detection | None = None,
+) -> VerifiedModel:
+    settings.on_stage("write")
+    model = stamped(proof, request)
+    files = {path: output.parent / path.name for path in artifacts.model_files(proof.model_path)}
+    artifacts.publish(files, settings.force)
+    model = replace(model, path=output.absolute())
+    return VerifiedModel(model, proof.report, None, detection, request.artifact.digest)
+
+
+# --- an ONNX file that exists already -----------------------------------------------------------------
+
+
+def verify(
+    model: Path, request: ConversionRequest, detection: Detection, settings: Settings
+) -> VerificationReport:
+    """Compare an ONNX file with its source; a report that says ``mismatch`` is not an error here."""
+    found = detect(model)
+    if found.framework != "onnx":
+        raise UnsupportedFileError(
+            f"{model} is not an ONNX file: {found.description}",
+            hint="The first argument is the ONNX file, the second its source.",
+        )
+    safety.refuse_unsafe(request.artifact.path, detection, trust=settings.trust)
+    with workspace() as folder:
+        return compared(model.absolute(), request, folder, replace(settings, keep_unverified=True)).report
+
+
+# --- a live model, in process --------------------------------------------------------------------------
+
+
+def export(
+    model: object, sample: Tensors, output: Path, request: ConversionRequest, settings: Settings
+) -> VerifiedModel:
+    """Convert a live model in this process, prove it, and write it.
+
+    `sample` goes to the converter as ``request.sample``.
+    """
+    from zoo.tensors import save_tensors
+    from zoo.worker import Clock, convert_loaded
+
+    artifacts.refuse_existing(output, settings.force)
+    converter = plugins.converter(request.framework)
+    with workspace() as folder:
+        save_tensors(folder / "sample.npz", sample)
+        request = replace(request, sample=folder / "sample.npz")
+        path = folder / "source" / output.name
+        path.parent.mkdir()
+        convert_loaded(converter, model, request, path, Clock())
+        proof = judged_here(path, folder, settings)
+        return _published(proof, replace(request, sample=None), output, settings)
+
+
+def framework_of(model: object) -> str:
+    """The converter for a live model, from the modules of its classes; nothing is imported."""
+    table = {
+        "sklearn": "sklearn",
+        "torch": "torch",
+        "keras": "tensorflow",
+        "tf_keras": "tensorflow",
+        "tensorflow": "tensorflow",
+        "xgboost": "xgboost",
+        "lightgbm": "lightgbm",
+        "catboost": "catboost",
+    }
+    packages = [cls.__module__.partition(".")[0] for cls in type(model).__mro__]
+    # A booster's scikit-learn wrapper is a booster first: its own package comes before sklearn's.
+    for package in packages:
+        if package in table:
+            return table[package]
+    raise UsageError(
+        f"no converter for a {type(model).__module__}.{type(model).__qualname__}",
+        hint="zoo.export takes a scikit-learn estimator, a booster, a torch module or a Keras model.",
+    )

@@ -1,0 +1,127 @@
+"""Proof: the same feeds through the source and through ONNX Runtime, each in a process of its own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zoo import artifacts, dispatch, plugins
+from zoo.errors import VerificationError
+from zoo.jobs import CONVERT, PREDICT, RUN, CaseList, Job
+from zoo.provenance import append_metadata, timestamp
+from zoo.records import ConversionRequest, OnnxModel, SourceDescription, VerificationReport, record
+from zoo.version import __version__
+
+if TYPE_CHECKING:
+    from zoo.settings import Settings
+
+
+@record
+class Proof:
+    """A conversion and its verdict, still in the workspace."""
+
+    model_path: Path
+    model: OnnxModel
+    description: SourceDescription
+    report: VerificationReport
+    seconds: dict[str, float]
+
+
+def proven(request: ConversionRequest, name: str, folder: Path, settings: Settings) -> Proof:
+    """Convert in one worker, run the result in another, and compare what both answered.
+
+    `name` is the file name of the ONNX model in `folder`.
+    """
+    settings.on_stage("convert")
+    job = Job(CONVERT, request, plugins.converter_target(request.framework), name=name)
+    source = _source_job(job, folder, settings)
+    return judged(source / name, source, folder, settings)
+
+
+def compared(model: Path, request: ConversionRequest, folder: Path, settings: Settings) -> Proof:
+    """The same for an ONNX file that exists already: the source only predicts."""
+    settings.on_stage("predict")
+    job = Job(PREDICT, request, plugins.converter_target(request.framework))
+    source = _source_job(job, folder, settings)
+    return judged(model, source, folder, settings)
+
+
+def judged(model_path: Path, source: Path, folder: Path, settings: Settings) -> Proof:
+    """Run `model_path` in a worker on the feeds in `source`, and compare with the answers there.
+
+    Raises `VerificationError`, with the report as its ``report``, when they differ.
+    """
+    settings.on_stage("verify")
+    job = Job(RUN, model=model_path, cases=source)
+    readable = (model_path.parent, model_path.resolve(), source)
+    runtime = dispatch.run_job(job, folder / "runtime", settings.bounds, readable)
+    return _verdict(model_path, source, runtime, settings)
+
+
+def judged_here(model_path: Path, folder: Path, settings: Settings) -> Proof:
+    """The same in this process, for a model that is the caller's own; the feeds lie beside it."""
+    from zoo.worker import run_model
+
+    settings.on_stage("verify")
+    runtime = folder / "runtime"
+    runtime.mkdir()
+    run_model(Job(RUN, model=model_path, cases=model_path.parent), runtime)
+    return _verdict(model_path, model_path.parent, runtime, settings)
+
+
+def _verdict(model_path: Path, source: Path, runtime: Path, settings: Settings) -> Proof:
+    from zoo.verification.comparison import compare_cases
+
+    description = dispatch.read_record(SourceDescription, source, "description.json")
+    asked = dispatch.read_record(CaseList, source, "cases.json")
+    ran = dispatch.read_record(CaseList, runtime, "cases.json")
+    report = compare_cases(asked, ran, source, runtime, description, settings.tolerance)
+    if not report.passed and not settings.keep_unverified:
+        raise mismatch(report)
+    model = dispatch.read_record(OnnxModel, runtime, "model.json")
+    return Proof(model_path, model, description, report, {**asked.seconds, **ran.seconds})
+
+
+def mismatch(report: VerificationReport) -> VerificationError:
+    """The error for a failed report: it names the worst output, and carries the report."""
+    from zoo.verification.report import worst
+
+    error = VerificationError(
+        f"the ONNX model does not compute what its source computes: {worst(report)}",
+        hint="`--json` gives the whole report; `--keep-unverified` writes the file all the same, marked so.",
+    )
+    error.report = report
+    return error
+
+
+def _source_job(job: Job, folder: Path, settings: Settings) -> Path:
+    assert job.request is not None
+    artifact = job.request.artifact.path
+    readable = [artifact.parent, artifact.resolve(), Path.cwd()]
+    if job.request.sample is not None:
+        readable.append(job.request.sample.resolve())
+    return dispatch.run_job(job, folder / "source", settings.bounds, tuple(readable))
+
+
+def stamped(proof: Proof, request: ConversionRequest) -> OnnxModel:
+    """The file with its ``zoo.*`` metadata appended, and its facts as they are then."""
+    versions = ", ".join(f"{name} {version}" for name, version in sorted(proof.description.versions.items()))
+    metadata = {
+        "zoo.version": __version__,
+        "zoo.source.sha256": request.artifact.digest,
+        "zoo.source.framework": request.framework,
+        "zoo.source.kind": request.kind,
+        "zoo.converter": plugins.converter_target(request.framework),
+        "zoo.converter.versions": versions,
+        "zoo.opset": str(proof.model.opset),
+        "zoo.time": timestamp(),
+        "zoo.verification": proof.report.verdict,
+    }
+    append_metadata(proof.model_path, metadata)
+    return replace(
+        proof.model,
+        digest=artifacts.file_digest(proof.model_path),
+        size=proof.model_path.stat().st_size,
+        metadata={**proof.model.metadata, **metadata},
+    )
