@@ -1,0 +1,173 @@
+"""What a ``.tflite`` flatbuffer says of itself, read without running it.
+
+The schema is TensorFlow's ``tensorflow/compiler/mlir/lite/schema/schema.fbs``, in the bindings that
+tf2onnx ships.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from converters.tensorflow_runtime import tf2onnx
+from zoo.errors import MissingInputError, UnsupportedFileError, UsageError
+from zoo.records import record
+
+HEAVY = (
+    "CONV_2D",
+    "DEPTHWISE_CONV_2D",
+    "FULLY_CONNECTED",
+    "BATCH_MATMUL",
+    "EMBEDDING_LOOKUP",
+    "TRANSPOSE_CONV",
+)
+
+
+@record
+class Entry:
+    """One callable of the file: a signature, or the first subgraph of a file without signatures.
+
+    `inputs` and `outputs` map names to tensor indices, in the order of the source.
+    """
+
+    signature: str | None
+    subgraph: int
+    inputs: dict[str, int]
+    outputs: dict[str, int]
+
+
+def read(path: Path) -> Any:
+    """The root table of a flatbuffer; raises `UnsupportedFileError` when it is none of TFLite's."""
+    tf2onnx()
+    from tf2onnx.tflite.Model import Model
+
+    content = path.read_bytes()
+    if content[4:8] != b"TFL3":
+        raise UnsupportedFileError(f"{path.name} does not have the TFL3 mark of a TFLite model")
+    model = Model.GetRootAs(bytearray(content), 0)
+    if model.SubgraphsLength() == 0:
+        raise UnsupportedFileError(f"{path.name} is a TFLite model without a graph")
+    return model
+
+
+def entry(model: Any, wanted: Any) -> Entry:
+    """The signature `wanted`, the only one or ``serving_default``; without signatures the first subgraph."""
+    signatures = {table.SignatureKey().decode(): table for table in map(model.SignatureDefs, _count(model))}
+    if not signatures and wanted is None:
+        return _first_subgraph(model)
+    listed = ", ".join(signatures) or "none"
+    if wanted is None:
+        if "serving_default" not in signatures and len(signatures) > 1:
+            raise MissingInputError(
+                f"the model has {len(signatures)} signatures: {listed}",
+                hint="Choose one: --option signature=NAME.",
+            )
+        wanted = "serving_default" if "serving_default" in signatures else next(iter(signatures))
+    if wanted not in signatures:
+        raise UsageError(f"the model has no signature {wanted!r}", hint=f"Its signatures: {listed}")
+    return _signature_entry(model, str(wanted), signatures[wanted])
+
+
+def operations(model: Any, subgraph: int) -> list[str]:
+    """The operation of each node; of a custom one its own name."""
+    from tf2onnx.tflite.BuiltinOperator import BuiltinOperator
+
+    kinds = {code: name for name, code in vars(BuiltinOperator).items() if not name.startswith("_")}
+    graph = model.Subgraphs(subgraph)
+    codes = [model.OperatorCodes(graph.Operators(i).OpcodeIndex()) for i in range(graph.OperatorsLength())]
+    return [_operation(code, kinds) for code in codes]
+
+
+def custom_operations(model: Any) -> list[str]:
+    """The names of the operations that are not of TFLite's own set, each once."""
+    codes = [model.OperatorCodes(i) for i in range(model.OperatorCodesLength())]
+    return sorted({code.CustomCode().decode() for code in codes if code.CustomCode()})
+
+
+def notes(model: Any, subgraph: int) -> tuple[str, ...]:
+    """What about the file's arithmetic makes TFLite's numbers differ from ONNX Runtime's."""
+    kinds = _weight_types(model, subgraph)
+    activations = _io_types(model, subgraph)
+    found = []
+    if "FLOAT16" in kinds:
+        found.append("float16 weights: TFLite and ONNX both widen them to float32 before use")
+    if "INT8" in kinds and _has_float_products(model, subgraph):
+        found.append(
+            "tolerance class dynamic-range: TFLite quantises the activations of int8-weight products at run time, "
+            "ONNX computes them in float32"
+        )
+    if activations & {"INT8", "UINT8", "INT16"} or _has_quantised_products(model, subgraph):
+        found.append(
+            "tolerance class quantised: TFLite rounds in integer arithmetic, ONNX dequantises and rounds again; "
+            "an output may differ by a step of its scale"
+        )
+    return tuple(found)
+
+
+def _count(model: Any) -> range:
+    return range(model.SignatureDefsLength())
+
+
+def _operation(code: Any, kinds: dict[int, str]) -> str:
+    if code.CustomCode():
+        return str(code.CustomCode().decode())
+    # One byte was too little: newer files mark the old field with 127 and use another.
+    number = code.DeprecatedBuiltinCode()
+    return kinds.get(code.BuiltinCode() if number == 127 else number, f"operation {code.BuiltinCode()}")
+
+
+def _first_subgraph(model: Any) -> Entry:
+    graph = model.Subgraphs(0)
+    inputs = _named(graph, [graph.Inputs(i) for i in range(graph.InputsLength())])
+    outputs = _named(graph, [graph.Outputs(i) for i in range(graph.OutputsLength())])
+    return Entry(None, 0, inputs, outputs)
+
+
+def _named(graph: Any, indices: list[int]) -> dict[str, int]:
+    named: dict[str, int] = {}
+    for index in indices:
+        name = (graph.Tensors(index).Name() or b"").decode() or f"tensor_{index}"
+        named[name if name not in named else f"{name}_{index}"] = index
+    return named
+
+
+def _signature_entry(model: Any, key: str, table: Any) -> Entry:
+    inputs = {t.Name().decode(): t.TensorIndex() for t in map(table.Inputs, range(table.InputsLength()))}
+    outputs = {t.Name().decode(): t.TensorIndex() for t in map(table.Outputs, range(table.OutputsLength()))}
+    return Entry(key, table.SubgraphIndex(), inputs, outputs)
+
+
+def _type_names() -> dict[int, str]:
+    from tf2onnx.tflite.TensorType import TensorType
+
+    return {code: name for name, code in vars(TensorType).items() if not name.startswith("_")}
+
+
+def _weight_types(model: Any, subgraph: int) -> set[str]:
+    names, graph = _type_names(), model.Subgraphs(subgraph)
+    tensors = map(graph.Tensors, range(graph.TensorsLength()))
+    return {names[t.Type()] for t in tensors if t.Buffer() and not model.Buffers(t.Buffer()).DataIsNone()}
+
+
+def _io_types(model: Any, subgraph: int) -> set[str]:
+    names, graph = _type_names(), model.Subgraphs(subgraph)
+    return {names[graph.Tensors(int(i)).Type()] for i in (*graph.InputsAsNumpy(), *graph.OutputsAsNumpy())}
+
+
+def _products(model: Any, subgraph: int) -> list[tuple[str, str]]:
+    """The types of the first two operands of each node that multiplies by weights."""
+    names, graph = _type_names(), model.Subgraphs(subgraph)
+    nodes = [graph.Operators(i) for i in range(graph.OperatorsLength())]
+    heavy = [node for node, kind in zip(nodes, operations(model, subgraph)) if kind in HEAVY]
+    return [
+        (names[graph.Tensors(node.Inputs(0)).Type()], names[graph.Tensors(node.Inputs(1)).Type()])
+        for node in heavy
+    ]
+
+
+def _has_float_products(model: Any, subgraph: int) -> bool:
+    return ("FLOAT32", "INT8") in _products(model, subgraph)
+
+
+def _has_quantised_products(model: Any, subgraph: int) -> bool:
+    return any(first in ("INT8", "UINT8", "INT16") for first, _ in _products(model, subgraph))
