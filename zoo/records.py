@@ -324,7 +324,7 @@ class CaseResult:
 
 @record
 class VerificationReport:
-    """The verdict over all cases. `verdict` is ``"verified"`` or ``"mismatch"``."""
+    """The verdict over all cases. `verdict` is ``"verified"``, ``"mismatch"`` or ``"unproven"``."""
 
     verdict: str
     reference: str
