@@ -6,8 +6,9 @@ of the same model rarely have the same sha256. This digest is that of the comput
 The algorithm, ``zoo-graph-digest-1``. H is sha256 over its arguments, each preceded by its length.
 
 1. A value is named by the hash of how it is computed: a graph input by its position, dtype, shape
-   and depth of nesting (names of dynamic axes by first appearance); an initialiser by dtype, dimensions and little-endian
-   bytes; the i-th output of a node by H(node, i). An absent optional input is the empty string.
+   (names of dynamic axes by first appearance) and depth of nesting; an initialiser by dtype,
+   dimensions and little-endian bytes; the i-th output of a node by H(node, i). An absent optional
+   input is the empty string.
 2. A node is H(domain, operator, attributes sorted by name, hashes of its inputs without absent ones
    at the end, which outputs exist). An attribute that is a graph is the digest of that graph, where
    values of the outer graph keep their hashes. A call of a function of the file is hashed with the

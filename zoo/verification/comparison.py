@@ -1,0 +1,326 @@
+"""The judgement: outputs of the source against outputs of the graph, case by case.
+
+Needs numpy and nothing else, so it may run in the process of the command line, on arrays that jailed
+workers wrote. How much error is allowed is decided in `zoo.verification.tolerances`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import field, replace
+from typing import TYPE_CHECKING, Any
+
+from zoo.records import CaseResult, FeedCase, OutputComparison, Tolerance, record
+from zoo.verification.labels import Flips, ScorePair, find_flips, plain, top_agreement
+from zoo.verification.metrics import ErrorStatistics
+from zoo.verification.pairing import Pairing, pair_outputs, same_shape
+from zoo.verification.tolerances import (
+    MAX_EXCUSED,
+    ON_THE_BOUNDARY,
+    QUIET,
+    Limit,
+    Policy,
+    limit_for,
+    precision_of,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+
+    from zoo.jobs import CaseFile, CaseList
+    from zoo.records import SourceDescription, VerificationReport
+    from zoo.tensors import Tensors
+
+DECIDING_ROLES = ("probabilities", "scores")
+
+
+@record
+class Criteria:
+    """What the outputs are (`roles`), how they are judged, and the source's own noise if measured.
+
+    `noise` holds absolute errors of the source under the outputs' names and in their shapes, `scales`
+    the largest magnitude of each output over all typical cases.
+    """
+
+    roles: dict[str, str] = field(default_factory=dict)
+    policy: Policy = Policy()
+    noise: dict[str, Any] = field(default_factory=dict)
+    scales: dict[str, float] = field(default_factory=dict)
+
+
+@record
+class Pair:
+    """One output from both sides; `where` places it: name, case family, notes so far."""
+
+    name: str
+    family: str
+    expected: Any
+    actual: Any
+    notes: tuple[str, ...] = ()
+
+
+DEFAULT = Criteria()
+
+
+def compare(case: FeedCase, expected: Tensors, actual: Tensors, criteria: Criteria = DEFAULT) -> CaseResult:
+    """Compare every output of the source with the graph's; nothing is left out.
+
+    Outputs are paired by name, else by position or shape, and the notes say which. An output that the
+    graph has beyond the source's is noted only.
+    """
+    pairing = pair_outputs(expected, actual)
+    if pairing.missing:
+        given = ", ".join(actual) or "nothing"
+        return CaseResult(case, error=f"the graph has no output {pairing.missing[0]!r}, only {given}")
+    notes = _pairing_notes(pairing)
+    outputs = []
+    for name, other in pairing.names.items():
+        pair = Pair(name, case.family, expected[name], actual[other], notes)
+        outputs.append(_compared(pair, criteria, _scores(pair, (expected, actual), pairing, criteria)))
+    return CaseResult(case, tuple(outputs))
+
+
+def _pairing_notes(pairing: Pairing) -> tuple[str, ...]:
+    notes = [] if pairing.how == "name" else [f"outputs were matched by {pairing.how}"]
+    return (*notes, *[f"the graph also gives {name!r}" for name in pairing.extra])
+
+
+def _compared(pair: Pair, criteria: Criteria, scores: ScorePair | None) -> OutputComparison:
+    expected, actual = pair.expected, pair.actual
+    if not same_shape(expected.shape, actual.shape):
+        return _failed(pair, f"shape {actual.shape}, the source gives {expected.shape}")
+    if expected.shape != actual.shape:
+        pair = _noted(pair, f"shape {actual.shape} for the source's {expected.shape}")
+        pair = replace(pair, actual=actual.reshape(expected.shape))
+    if _is_text(expected) != _is_text(actual):
+        return _failed(pair, f"{_kind(actual)}, the source gives {_kind(expected)}")
+    if expected.dtype != actual.dtype and not _is_text(expected):
+        pair = _noted(pair, f"{actual.dtype} for the source's {expected.dtype}")
+    if _is_exact(pair, criteria):
+        return _compare_labels(pair, criteria, scores)
+    return _compare_numbers(pair, criteria)
+
+
+def _is_exact(pair: Pair, criteria: Criteria) -> bool:
+    """Labels, text, integers and booleans are equal or not; integers with a given tolerance are numbers."""
+    if criteria.roles.get(pair.name) == "label" or _is_text(pair.expected):
+        return True
+    integers = pair.expected.dtype.kind in "iub"
+    return bool(integers and criteria.policy.tolerance is None)
+
+
+def _compare_numbers(pair: Pair, criteria: Criteria) -> OutputComparison:
+    limit = limit_of(pair, criteria)
+    statistics = ErrorStatistics(limit)
+    statistics.add_all(pair.expected, pair.actual, _noise(pair, criteria))
+    reason = _number_reason(pair, statistics)
+    return OutputComparison(
+        pair.name,
+        reason is None,
+        str(pair.actual.dtype),
+        tuple(pair.actual.shape),
+        max_abs=statistics.max_abs,
+        max_rel=statistics.max_rel,
+        mean_abs=statistics.mean_abs,
+        cosine=statistics.cosine,
+        agreement=top_agreement(pair.expected, pair.actual, 1),
+        reason=reason,
+        details=_number_details(pair, statistics),
+    )
+
+
+def limit_of(pair: Pair, criteria: Criteria) -> Limit:
+    """The bound for this output in this case."""
+    precision = precision_of(str(pair.expected.dtype), str(pair.actual.dtype), policy=criteria.policy)
+    # Where all is zero by cancellation the graph may be left with rounding of what cancelled.
+    scale = max(magnitude(pair.expected), QUIET * criteria.scales.get(pair.name, 0.0))
+    return limit_for(precision, scale, criteria.policy, _noise(pair, criteria))
+
+
+def _noise(pair: Pair, criteria: Criteria) -> Any:
+    noise = criteria.noise.get(pair.name)
+    return noise if noise is not None and noise.shape == pair.expected.shape else None
+
+
+def magnitude(array: np.ndarray) -> float:
+    """The largest finite magnitude."""
+    import numpy as np
+
+    if not array.size:
+        return 0.0
+    finite = array[np.isfinite(array)] if array.dtype.kind == "f" else array
+    return float(np.abs(finite.astype(np.float64)).max()) if finite.size else 0.0
+
+
+def _number_reason(pair: Pair, statistics: ErrorStatistics) -> str | None:
+    if statistics.nan_mismatch or statistics.inf_mismatch:
+        count = statistics.nan_mismatch + statistics.inf_mismatch
+        index = _index(pair, statistics.odd or 0)
+        return (
+            f"{count} of {statistics.count} elements are NaN or infinite on one side only, first at"
+            f" {list(index)}: {plain(pair.actual[index])} for {plain(pair.expected[index])}"
+        )
+    if not statistics.over:
+        return None
+    index = _index(pair, statistics.worst or 0)
+    return (
+        f"{statistics.over} of {statistics.count} elements are beyond the bound; the worst, at {list(index)},"
+        f" is {plain(pair.actual[index]):.9g} for {plain(pair.expected[index]):.9g},"
+        f" {statistics.used:.3g} times what is allowed"
+    )
+
+
+def _number_details(pair: Pair, statistics: ErrorStatistics) -> dict[str, Any]:
+    limit = statistics.limit
+    details: dict[str, Any] = {
+        "used": statistics.used,
+        "bound": {"basis": limit.basis, "rtol": limit.rtol, "atol": limit.atol, "factor": limit.factor},
+        "precision": limit.precision.name,
+        "p999_abs": statistics.quantile(0.999),
+        "ulp_max": statistics.ulp_max,
+        "ulps": statistics.ulp_histogram(),
+        "errors_by_decade": statistics.histogram(),
+        "sqnr_db": statistics.sqnr_db,
+        "over": statistics.over,
+        "top5": top_agreement(pair.expected, pair.actual, 5),
+        "notes": list(pair.notes),
+    }
+    if statistics.finite:
+        index = _index(pair, statistics.worst or 0)
+        details["range"] = [statistics.low, statistics.high]
+        details["worst"] = {"index": list(index), **_values(pair, index)}
+    return {key: value for key, value in details.items() if value is not None}
+
+
+def _compare_labels(pair: Pair, criteria: Criteria, scores: ScorePair | None) -> OutputComparison:
+    flips = find_flips(pair.expected, pair.actual, scores)
+    reason = _flip_reason(pair, flips)
+    details: dict[str, Any] = {
+        "different": flips.different,
+        "near_ties": flips.excused,
+        "notes": list(pair.notes),
+    }
+    if flips.first is not None:
+        index = _index(pair, flips.first)
+        details["worst"] = {"index": list(index), **_values(pair, index)}
+    agreement = 1.0 if not flips.rows else 1 - flips.different / flips.rows
+    return OutputComparison(
+        pair.name,
+        reason is None,
+        _kind(pair.actual),
+        tuple(pair.actual.shape),
+        agreement=agreement,
+        reason=reason,
+        details=details,
+    )
+
+
+def _flip_reason(pair: Pair, flips: Flips) -> str | None:
+    if flips.first is not None:
+        index = _index(pair, flips.first)
+        return (
+            f"{flips.real} of {flips.rows} differ outside the rounding noise, first at {list(index)}:"
+            f" {plain(pair.actual[index])!r} for {plain(pair.expected[index])!r}"
+        )
+    allowed = max(1.0, MAX_EXCUSED * flips.rows)
+    if flips.excused > allowed and pair.family not in ON_THE_BOUNDARY:
+        return f"{flips.excused} of {flips.rows} labels flip inside the rounding noise: too many to be chance"
+    return None
+
+
+def _scores(
+    pair: Pair, sides: tuple[Tensors, Tensors], pairing: Pairing, criteria: Criteria
+) -> ScorePair | None:
+    """The probabilities or scores beside a label, both sides, with their own bound."""
+    if criteria.roles.get(pair.name, "label") != "label":
+        return None
+    for role in DECIDING_ROLES:
+        for name in (name for name, its_role in criteria.roles.items() if its_role == role):
+            if name in pairing.names and name in sides[0]:
+                both = Pair(name, pair.family, sides[0][name], sides[1][pairing.names[name]])
+                threshold = 0.5 if role == "probabilities" else 0.0
+                return ScorePair(both.expected, both.actual, limit_of(both, criteria), threshold)
+    return None
+
+
+def _failed(pair: Pair, reason: str) -> OutputComparison:
+    kind, shape = _kind(pair.actual), tuple(pair.actual.shape)
+    return OutputComparison(pair.name, False, kind, shape, reason=reason, details={"notes": list(pair.notes)})
+
+
+def _noted(pair: Pair, note: str) -> Pair:
+    return replace(pair, notes=(*pair.notes, note))
+
+
+def _is_text(array: np.ndarray) -> bool:
+    return array.dtype.kind in "USO"
+
+
+def _kind(array: np.ndarray) -> str:
+    return "string" if _is_text(array) else str(array.dtype)
+
+
+def _index(pair: Pair, flat: int) -> tuple[int, ...]:
+    import numpy as np
+
+    return tuple(int(i) for i in np.unravel_index(flat, pair.expected.shape))
+
+
+def _values(pair: Pair, index: tuple[int, ...]) -> dict[str, Any]:
+    return {"expected": plain(pair.expected[index]), "actual": plain(pair.actual[index])}
+
+
+def compare_cases(
+    asked: CaseList,
+    ran: CaseList,
+    source: Path,
+    runtime: Path,
+    description: SourceDescription,
+    tolerance: Tolerance | None,
+) -> VerificationReport:
+    """Compare what two workers wrote: the folders hold ``outputs/NNN.npz``, and `source` may hold
+    ``noise/NNN.npz`` beside it.
+
+    A case that the source refused is skipped; one that only the graph refused is an error.
+    """
+    from zoo.verification.verdict import Evidence, verdict
+
+    answers = {file.number: file for file in ran.cases}
+    policy = Policy(tolerance)
+    criteria = Criteria(description.roles, policy, scales=typical_scales(asked, source))
+    cases = [
+        _compare_files(file, answers.get(file.number), (source, runtime), criteria) for file in asked.cases
+    ]
+    seconds = sum(asked.seconds.values()) + sum(ran.seconds.values())
+    return verdict(cases, Evidence(policy, description.versions, description.notes, seconds))
+
+
+def typical_scales(asked: CaseList, source: Path) -> dict[str, float]:
+    """The largest finite magnitude of each numeric output in the source's answers to typical feeds."""
+    from zoo.tensors import load_tensors
+
+    scales: dict[str, float] = {}
+    for file in asked.cases:
+        if file.refusal is None and file.case.family in ("typical", "sample"):
+            for name, array in load_tensors(source / "outputs" / file.name).items():
+                if array.dtype.kind in "fiub":
+                    scales[name] = max(scales.get(name, 0.0), magnitude(array))
+    return scales
+
+
+def _compare_files(
+    asked: CaseFile, ran: CaseFile | None, folders: tuple[Path, Path], criteria: Criteria
+) -> CaseResult:
+    from zoo.tensors import load_tensors
+
+    if asked.refusal is not None:
+        return CaseResult(asked.case, skipped=f"the source refuses it: {asked.refusal}")
+    if ran is None or ran.refusal is not None:
+        reason = "nothing" if ran is None else ran.refusal
+        return CaseResult(asked.case, error=f"the source answers, the graph does not: {reason}")
+    noise = folders[0] / "noise" / asked.name
+    if noise.is_file():
+        criteria = replace(criteria, noise=load_tensors(noise))
+    expected = load_tensors(folders[0] / "outputs" / asked.name)
+    return compare(asked.case, expected, load_tensors(folders[1] / "outputs" / asked.name), criteria)

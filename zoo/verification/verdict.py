@@ -1,0 +1,116 @@
+"""The verdict over all cases, and which output is the worst."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import field
+
+from zoo.errors import VerificationError
+from zoo.records import CaseResult, OutputComparison, Tolerance, VerificationReport, record
+from zoo.verification.tolerances import PRECISIONS, Policy
+
+VERIFIED = "verified"
+MISMATCH = "mismatch"
+UNPROVEN = "unproven"
+
+
+@record
+class Evidence:
+    """What stands beside the cases in a report; `versions` are those of the source's framework."""
+
+    policy: Policy = Policy()
+    versions: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+
+DEFAULT = Evidence()
+
+
+def verdict(cases: Sequence[CaseResult], evidence: Evidence = DEFAULT) -> VerificationReport:
+    """``"verified"`` when every compared case passed and at least one was compared.
+
+    ``"mismatch"`` when any failed; ``"unproven"`` when the source refused every feed.
+    """
+    compared = [case for case in cases if case.skipped is None]
+    if any(not case.passed for case in compared):
+        word = MISMATCH
+    else:
+        word = VERIFIED if any(_says_something(case) for case in compared) else UNPROVEN
+    return VerificationReport(
+        word,
+        ", ".join(f"{name} {version}" for name, version in evidence.versions.items()) or "the source",
+        evidence.policy.tolerance or _default_tolerance(),
+        tuple(cases),
+        seed=cases[0].case.seed if cases else 0,
+        versions=evidence.versions,
+        seconds=evidence.seconds,
+        notes=(*evidence.notes, *_notes(cases, evidence)),
+    )
+
+
+def _default_tolerance() -> Tolerance:
+    """For orientation; the bound of each output is in its details."""
+    return Tolerance(PRECISIONS["float32"].rtol, PRECISIONS["float32"].floor)
+
+
+def _says_something(case: CaseResult) -> bool:
+    return any(0 not in output.shape for output in case.outputs)
+
+
+def _notes(cases: Sequence[CaseResult], evidence: Evidence) -> Iterator[str]:
+    skipped = [case for case in cases if case.skipped is not None]
+    if skipped:
+        names = ", ".join(case.case.name for case in skipped)
+        yield f"{len(skipped)} of {len(cases)} cases were skipped, the source refuses them: {names}"
+    flips = sum(output.details.get("near_ties", 0) for case in cases for output in case.outputs)
+    if flips:
+        yield f"{flips} labels differ inside the rounding noise of the scores they were decided by"
+    yield from _constant_outputs(cases)
+    if evidence.policy.tolerance is None:
+        yield from _bases(cases)
+    yield from dict.fromkeys(n for c in cases for o in c.outputs for n in o.details.get("notes", ()))
+
+
+def _bases(cases: Sequence[CaseResult]) -> Iterator[str]:
+    bases = {output.details.get("bound", {}).get("basis") for case in cases for output in case.outputs}
+    if bases & {"noise", "dtype"}:
+        measured = "in units of the source's measured rounding noise" if "noise" in bases else None
+        default = "by dtype, for want of a measured noise" if "dtype" in bases else None
+        yield f"errors are judged {' and '.join(filter(None, (measured, default)))}"
+
+
+def _constant_outputs(cases: Sequence[CaseResult]) -> Iterator[str]:
+    """An output that never changes proves nothing of the weights before it."""
+    ranges: dict[str, tuple[float, float]] = {}
+    for case in cases:
+        for output in case.outputs:
+            low, high = output.details.get("range", (None, None))
+            if low is not None:
+                before = ranges.get(output.output, (low, high))
+                ranges[output.output] = (min(low, before[0]), max(high, before[1]))
+    for name, (low, high) in ranges.items():
+        if low == high:
+            yield f"the output {name!r} was {low:g} for every feed: this proves little of what computes it"
+
+
+def worst_output(report: VerificationReport) -> tuple[CaseResult, OutputComparison] | None:
+    """The failed output furthest beyond its bound, else the one that used most of it."""
+    pairs = [(case, output) for case in report.cases for output in case.outputs]
+    return max(pairs, key=_badness, default=None)
+
+
+def _badness(pair: tuple[CaseResult, OutputComparison]) -> tuple[bool, bool, float]:
+    output = pair[1]
+    used = float(output.details.get("used", 0.0))
+    odd = not output.passed and used <= 1
+    return (not output.passed, odd, used if used == used else float("inf"))
+
+
+def require_verified(report: VerificationReport) -> VerificationReport:
+    """`report` itself when it passed; else `VerificationError` that names the worst output."""
+    if report.passed:
+        return report
+    from zoo.verification.report import worst
+
+    raise VerificationError(f"the ONNX model does not compute what its source computes: {worst(report)}")
