@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from zoo import cache
-    from zoo.api import convert, export, info, list, load, pull, search, verify
+    from zoo.api import convert, export, info, list, load, pull, samples, search, verify
     from zoo.errors import ZooError
     from zoo.nightly import validate
     from zoo.records import (
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from zoo.version import __version__
 
 _HOMES = {
-    "zoo.api": ("convert", "export", "info", "list", "load", "pull", "search", "verify"),
+    "zoo.api": ("convert", "export", "info", "list", "load", "pull", "samples", "search", "verify"),
     "zoo.nightly": ("validate",),
     "zoo.errors": ("ZooError",),
     "zoo.records": (
@@ -68,6 +68,7 @@ __all__ = [
     "list",
     "load",
     "pull",
+    "samples",
     "search",
     "validate",
     "verify",

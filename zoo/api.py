@@ -252,6 +252,21 @@ def info(
     return entry, pipeline.recalled(entry, Store.open(settings.cache))
 
 
+def samples(
+    ref: str,
+    *,
+    registry: AnyPath | None = None,
+    cache: AnyPath | None = None,
+    offline: bool | None = None,
+    progress: bool = False,
+) -> tuple[Path, ...]:
+    """Fetch the sample inputs of an entry, such as a recording for a speech model; their paths."""
+    from zoo import pipeline, selection
+
+    settings = settings_from(registry=registry, cache=cache, offline=offline, progress=progress)
+    return pipeline.samples(selection.entry_for(ref, settings), settings)
+
+
 def parse_input(text: str) -> Any:
     """A `TensorSpec` from ``name:dtype[dim,…]``; raises `UsageError` that shows the form."""
     import re

@@ -20,6 +20,7 @@ from zoo.records import (
     Artifact,
     ConversionRequest,
     Detection,
+    FileSpec,
     RegistryEntry,
     VerificationReport,
     VerifiedModel,
@@ -88,12 +89,24 @@ def _brought(entry: RegistryEntry, store: Store, settings: Settings) -> Verified
 
 def fetch_files(entry: RegistryEntry, store: Store, settings: Settings) -> dict[str, str]:
     """Bring every file of an entry into the store; {path: digest}."""
+    return {file.path: _fetched(file, store, settings) for file in entry.files}
+
+
+def samples(entry: RegistryEntry, settings: Settings) -> tuple[Path, ...]:
+    """Bring the sample inputs of an entry; their paths, with readable names."""
+    store = Store.open(settings.cache)
+    digests = {file.path: _fetched(file, store, settings) for file in entry.samples}
+    folder = store.materialise(digests, f"{entry.name}-samples") if digests else Path()
+    return tuple(folder / path for path in digests)
+
+
+def _fetched(file: FileSpec, store: Store, settings: Settings) -> str:
     from zoo.fetchers import FetchOptions, fetch
 
     options = FetchOptions(
         offline=settings.offline, progress=settings.progress, extra_sources=settings.sources
     )
-    return {file.path: fetch(file, store, options).digest for file in entry.files}
+    return fetch(file, store, options).digest
 
 
 def _source_artifact(entry: RegistryEntry, digests: dict[str, str], store: Store) -> Artifact:

@@ -20,6 +20,7 @@ COMMANDS = {
     "list": ("zoo.cli.list:command", "All models of the registry."),
     "search": ("zoo.cli.search:command", "Models by words."),
     "info": ("zoo.cli.info:command", "Everything known of one model."),
+    "samples": ("zoo.cli.samples:command", "Fetch the sample inputs of a model."),
     "validate": ("zoo.cli.validate:command", "Prove entries of the registry anew."),
     "registry": ("zoo.cli.registry:group", "Work on a registry file."),
     "cache": ("zoo.cli.cache:group", "Look after the store."),
