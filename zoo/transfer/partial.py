@@ -1,0 +1,116 @@
+"""A file that is not complete yet, and the JSON beside it that says what it is a part of.
+
+Both survive a kill. Bytes on the disk are taken on again only where the pinned digest will judge
+the whole, or within the process that wrote them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zoo.records import record
+from zoo.transfer.streaming import CHUNK, Digest
+
+if TYPE_CHECKING:
+    from io import FileIO
+
+    from zoo.records import FileSpec
+
+RUN = secrets.token_hex(8)
+"""Names this process, so that a partial file of unknown digest is not taken over by another."""
+
+
+@record
+class Note:
+    """What a partial file is a part of."""
+
+    url: str
+    identity: str | None
+    """The pinned sha256, or another name of bytes that a later check judges."""
+    size: int | None
+    etag: str | None = None
+    last_modified: str | None = None
+    run: str = RUN
+
+
+class Partial:
+    """The growing file at `path`, and the digest of its bytes."""
+
+    def __init__(self, path: Path, expected: FileSpec, identity: str | None = None) -> None:
+        self.path = path
+        self.identity = expected.sha256 or identity
+        self.expected = expected
+        self.note_path = path.with_name(path.name + ".json")
+        self.digest: Digest = hashlib.sha256(usedforsecurity=False)
+        self.hashed = 0
+        self.note: Note | None = None
+        self._adopt()
+
+    def _adopt(self) -> None:
+        """Take on what an earlier run left, or clear it away."""
+        note = self._read_note()
+        size = self.path.stat().st_size if self.path.exists() else 0
+        known = note is not None and note.identity == self.identity
+        trusted = known and note is not None and (note.identity is not None or note.run == RUN)
+        if not trusted or not size or (self.expected.size is not None and size > self.expected.size):
+            self.discard()
+            return
+        self.note = note
+        self._hash_file()
+
+    def _read_note(self) -> Note | None:
+        try:
+            raw: dict[str, Any] = json.loads(self.note_path.read_text())
+            return Note(**raw)
+        except (OSError, ValueError, TypeError):  # absent, torn by a crash, or of another version
+            return None
+
+    def _hash_file(self) -> None:
+        buffer = memoryview(bytearray(CHUNK))
+        with self.path.open("rb", buffering=0) as file:
+            while count := file.readinto(buffer):
+                self.digest.update(buffer[:count])
+                self.hashed += count
+
+    @property
+    def size(self) -> int:
+        """Bytes that are on the disk and in the digest."""
+        return self.hashed
+
+    def discard(self) -> None:
+        """Forget the bytes: the next try starts from 0."""
+        self.digest = hashlib.sha256(usedforsecurity=False)
+        self.hashed = 0
+        self.note = None
+        self.note_path.unlink(missing_ok=True)
+        if self.path.exists():
+            os.truncate(self.path, 0)
+
+    def begin(self, note: Note) -> None:
+        """Write down what the bytes belong to, before the first one comes."""
+        self.note = note
+        text = json.dumps({name: getattr(note, name) for name in Note.__dataclass_fields__})
+        fresh = self.note_path.with_name(self.note_path.name + ".new")
+        fresh.write_text(text)
+        fresh.replace(self.note_path)
+
+    def open(self) -> FileIO:
+        """The file, positioned behind the bytes it has."""
+        file = self.path.open("r+b" if self.path.exists() else "w+b", buffering=0)
+        file.truncate(self.hashed)
+        file.seek(self.hashed)
+        return file
+
+    def remove(self) -> None:
+        """Leave nothing, as after a full disk."""
+        self.path.unlink(missing_ok=True)
+        self.note_path.unlink(missing_ok=True)
+
+    def finish(self) -> None:
+        """Keep the file, drop the note."""
+        self.note_path.unlink(missing_ok=True)
