@@ -1,0 +1,1 @@
+"""What runs between the parent and a jailed process. See `zoo.sandbox`."""
