@@ -30,7 +30,7 @@ class TensorFlowConverter:
 
     framework: ClassVar[str] = "tensorflow"
     title: ClassVar[str] = "TensorFlow"
-    requirements: ClassVar[tuple[str, ...]] = ("tensorflow", "keras", "tf2onnx")
+    requirements: ClassVar[tuple[str, ...]] = ("tensorflow|tensorflow-cpu", "keras", "tf2onnx")
     extra: ClassVar[str] = "tensorflow"
     revision: ClassVar[int] = 1
 
@@ -68,7 +68,7 @@ class TensorFlowConverter:
         return run(self._loaded(model).program, feeds)
 
     def _loaded(self, model: Any, requested: tuple[TensorSpec, ...] = ()) -> Loaded:
-        """A file's model as it is; the last live one is traced again only when the request changes its inputs."""
+        """A file's model as it is; the last live one, traced again when the request changes its inputs."""
         if isinstance(model, Loaded):
             return model
         known = self._live

@@ -42,7 +42,7 @@ class TFLiteConverter:
 
     framework: ClassVar[str] = "tflite"
     title: ClassVar[str] = "TensorFlow Lite"
-    requirements: ClassVar[tuple[str, ...]] = ("tensorflow", "tf2onnx")
+    requirements: ClassVar[tuple[str, ...]] = ("tensorflow|tensorflow-cpu", "tf2onnx")
     extra: ClassVar[str] = "tensorflow"
     revision: ClassVar[int] = 1
 

@@ -36,11 +36,14 @@ def run_job(job: Job, folder: Path, bounds: Bounds, readable: tuple[Path, ...]) 
     limits = sandbox.Limits(seconds=bounds.seconds, memory=bounds.memory)
     completed = sandbox.run(argv, folder, limits, readable)
     out = folder / "out"
+    if completed.ok:
+        return out
     if (out / "error.json").exists():
-        raise _rebuilt(read_record(Failure, out, "error.json"))
-    if completed.returncode != 0:
-        raise _crashed(completed, bounds)
-    return out
+        error = _rebuilt(read_record(Failure, out, "error.json"))
+    else:
+        error = _crashed(completed, bounds)
+    error.detail = completed.stderr
+    raise error
 
 
 def read_record(kind: type[T], folder: Path, name: str) -> T:
@@ -64,9 +67,14 @@ def _crashed(completed: sandbox.Completed, bounds: Bounds) -> WorkerError:
             f"the worker process was stopped after {bounds.seconds:g} s",
             hint="`--timeout SECONDS` allows more.",
         )
+    if completed.out_of_memory:
+        return WorkerError(
+            f"the worker process needed more than {bounds.memory / 2**30:.1f} GiB of memory",
+            hint="`--memory GIB` allows more.",
+        )
     last = completed.stderr.strip().splitlines()[-1:] or ["no message"]
-    how = f"signal {completed.signal}" if completed.signal else f"exit code {completed.returncode}"
+    how = f"signal {completed.signal}" if completed.signal else f"exit code {completed.exit_code}"
     return WorkerError(
         f"the worker process ended with {how}: {last[0][:300]}",
-        hint=f"It may use {bounds.memory / 2**30:.0f} GiB of memory; `--memory GIB` allows more.",
+        hint="`-v` shows all that it printed.",
     )

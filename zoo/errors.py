@@ -35,9 +35,13 @@ from typing import Any, ClassVar, Optional
 
 
 class ZooError(Exception):
-    """What happened, with values; `hint` says what to do next."""
+    """What happened, with values; `hint` says what to do next.
+
+    `detail` may hold more lines for who wants them all, such as the output of a worker process.
+    """
 
     exit_code: ClassVar[int] = 1
+    detail: Optional[str] = None
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)

@@ -42,7 +42,7 @@ class Converter(Protocol):
     title: ClassVar[str]
     """The framework's name for people, such as ``"scikit-learn"``."""
     requirements: ClassVar[tuple[str, ...]]
-    """Distributions that must be importable, such as ``("scikit-learn", "skl2onnx")``."""
+    """Distributions that must be installed, such as ``("scikit-learn", "skl2onnx")``; ``a|b``: either."""
     extra: ClassVar[str]
     """The extra of this distribution that installs them."""
     revision: ClassVar[int]

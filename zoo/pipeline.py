@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo import artifacts, plugins, safety, wire
+from zoo import artifacts, plugins, wire
 from zoo.artifacts import workspace
 from zoo.detect import detect
 from zoo.errors import UnsupportedFileError, UsageError
@@ -170,7 +170,6 @@ def convert(
     `settings.keep_unverified`; then the file's metadata says ``zoo.verification = mismatch``.
     """
     artifacts.refuse_existing(output, settings.force)
-    safety.refuse_unsafe(request.artifact.path, detection, trust=settings.trust)
     with workspace() as folder:
         proof = proven(request, output.name, folder, settings)
         return _published(proof, request, output, settings, detection)
@@ -214,7 +213,6 @@ def verify(
             f"{model} is not an ONNX file: {found.description}",
             hint="The first argument is the ONNX file, the second its source.",
         )
-    safety.refuse_unsafe(request.artifact.path, detection, trust=settings.trust)
     with workspace() as folder:
         return compared(model.absolute(), request, folder, replace(settings, keep_unverified=True)).report
 

@@ -82,11 +82,12 @@ def main(argv: list[str] | None = None) -> NoReturn:
 def run(arguments: list[str]) -> int:
     """Run the command line; returns the exit code."""
     as_json = "--json" in arguments
+    verbose = bool({"-v", "-vv", "--verbose"} & set(arguments))
     try:
         code = cli.main(args=arguments, prog_name="zoo", standalone_mode=False)
         sys.stdout.flush()
     except ZooError as error:
-        _report(error, as_json)
+        _report(error, as_json, verbose)
         return error.exit_code
     except click.exceptions.NoArgsIsHelpError as shown:
         click.echo(shown.format_message(), err=True)
@@ -101,7 +102,7 @@ def run(arguments: list[str]) -> int:
         _abandon_stdout()
         return 0
     except Exception as error:  # noqa: BLE001 - the last door: a defect of ours, said readably
-        _internal(error, as_json, verbose={"-v", "--verbose"} & set(arguments) != set())
+        _internal(error, as_json, verbose)
         return 1
     return code if isinstance(code, int) else 0
 
@@ -111,7 +112,9 @@ def _usage_hint(error: click.ClickException) -> str:
     return f"`{ctx.command_path if ctx else 'zoo'} --help` shows the options."
 
 
-def _report(error: ZooError, as_json: bool) -> None:
+def _report(error: ZooError, as_json: bool, verbose: bool = False) -> None:
+    if verbose and error.detail:
+        click.echo(error.detail.rstrip(), err=True)
     if as_json:
         click.echo(json.dumps({"error": error_json(error)}, indent=2, ensure_ascii=False))
         return
