@@ -3,6 +3,24 @@
 from __future__ import annotations
 
 from zoo.store.incoming import Blob, Incoming
+from zoo.store.prune import Pruned, Removed
+from zoo.store.quarantine import Quarantined
+from zoo.store.references import Leftover
 from zoo.store.store import Store
+from zoo.store.upkeep import Contents, Damage, Repair, StoredBlob, StoredModel, Verification
 
-__all__ = ["Blob", "Incoming", "Store"]
+__all__ = [
+    "Blob",
+    "Contents",
+    "Damage",
+    "Incoming",
+    "Leftover",
+    "Pruned",
+    "Quarantined",
+    "Removed",
+    "Repair",
+    "Store",
+    "StoredBlob",
+    "StoredModel",
+    "Verification",
+]

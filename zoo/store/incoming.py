@@ -33,7 +33,7 @@ from zoo.store.memo import Memo
 from zoo.store.quarantine import REJECTED, quarantine
 
 LEFT = "left"  # the owner of a temporary file whose writer gave up but may resume
-_UNTOUCHED_FOR = 3600.0  # seconds after which an unlocked file of another host has no writer
+UNTOUCHED_FOR = 3600.0  # seconds after which an unlocked file of another host has no writer
 
 
 @record
@@ -176,7 +176,7 @@ def is_abandoned(part: Path) -> bool:
     try:
         if not lock_if_possible(handle):
             return False
-        untouched = time.time() - os.fstat(handle).st_mtime > _UNTOUCHED_FOR
+        untouched = time.time() - os.fstat(handle).st_mtime > UNTOUCHED_FOR
     finally:
         os.close(handle)
     # A free lock alone proves nothing where locks do not work, so the process must be gone too.

@@ -42,14 +42,17 @@ def locked(path: Path, timeout: float | None = None) -> Iterator[None]:
             _release(handle)
 
 
-def is_locked(path: Path) -> bool:
-    """Whether some process holds the lock file `path` now."""
+def remove_if_free(path: Path) -> bool:
+    """Remove a lock file that nobody holds; whether it was removed."""
     try:
         handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    except OSError:
+    except FileNotFoundError:
         return False
     try:
-        return not _try(handle)
+        free = _try(handle) and _is_still(path, handle)
+        if free:
+            path.unlink()
+        return free
     finally:
         os.close(handle)
 

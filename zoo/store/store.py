@@ -12,18 +12,17 @@ from stat import S_ISREG
 
 from zoo.errors import StoreError
 from zoo.records import Json
-from zoo.store import incoming, models, notes
+from zoo.store import incoming, models, notes, upkeep
 from zoo.store.disk import clone, storing
 from zoo.store.incoming import Blob, Incoming
 from zoo.store.layout import Layout, checked_digest, checked_path, default_layers, default_root
 from zoo.store.locks import locked
 from zoo.store.memo import Memo
+from zoo.store.prune import Pruned, PruneOptions, prune
 from zoo.store.quarantine import DAMAGED, quarantine
+from zoo.store.upkeep import MODELS, Contents, Progress, Repair, Verification
 
 log = logging.getLogger(__name__)
-
-MODELS = "models"
-"""The kind of the records that say which blobs a model folder shows."""
 
 
 class Store:
@@ -191,3 +190,37 @@ class Store:
         Waits at most `timeout` seconds (None: for ever), then raises `StoreError`.
         """
         return locked(self._layout.lock(key), timeout)
+
+    # --- upkeep -----------------------------------------------------------------------------------
+
+    def list(self) -> Contents:
+        """What lies in the upper store: blobs, models, leftovers and quarantine, without hashing."""
+        return upkeep.contents(self._layout, self._memo)
+
+    def verify(self, progress: Progress | None = None) -> Verification:
+        """Hash every file of the upper store and say what is wrong, without mending it."""
+        return upkeep.verification(self._layouts, self._memo, progress)
+
+    def repair(self) -> Repair:
+        """Verify, move damaged files to quarantine, build models again, say what to pull again."""
+        with self.lock("prune"):
+            return upkeep.repair(self._layout, self.verify(), self.materialise, self._has)
+
+    def _has(self, digest: str) -> bool:
+        return self.find(digest) is not None
+
+    def prune(
+        self,
+        *,
+        older: float | None = None,
+        max_size: int | None = None,
+        grace: float = 3600.0,
+        dry_run: bool = False,
+    ) -> Pruned:
+        """Remove what no record names, and sweep what dead processes left.
+
+        `older` (seconds since the last use) and `max_size` (bytes of the whole store) also remove
+        the models that were used longest ago. What was used within `grace` seconds stays.
+        """
+        with self.lock("prune"):
+            return prune(self._layout, self._memo, PruneOptions(older, max_size, grace, dry_run))

@@ -1,0 +1,225 @@
+"""kill -9, many processes at once, full disks and read-only ones: what is visible is right."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.store.test_store import put
+from zoo.errors import DiskFullError, StoreError
+from zoo.store import Store
+
+WRITER = """
+import os, sys
+from pathlib import Path
+from zoo.store import Store
+
+root, seed = Path(sys.argv[1]), int(sys.argv[2])
+store = Store(root)
+# One process forks all the victims: starting Python anew would take most of the time.
+while line := sys.stdin.readline():
+    child = os.fork()
+    if child == 0:
+        for n in range(1000):
+            data = b"%d-%d-" % (int(line), n) * (1 + 40_000 * (n % 5))
+            with store.receiving(None, len(data)) as incoming:
+                with incoming.path.open("wb") as file:
+                    for start in range(0, len(data), 65536):
+                        file.write(data[start : start + 65536])
+            store.remember("pulls", f"k{n % 7}", {"files": {"m": incoming.blob.digest}})
+            store.materialise({"a": incoming.blob.digest, "b": incoming.blob.digest}, "m%d" % (n % 3))
+        os._exit(0)
+    print(child, flush=True)
+    os.waitpid(child, 0)
+    print("ended", flush=True)
+"""
+
+
+def visible_blobs(root: Path) -> list[Path]:
+    return [p for p in (root / "sha256").rglob("*") if p.is_file() and not p.name.endswith(".part")]
+
+
+def assert_all_right(root: Path) -> int:
+    blobs = visible_blobs(root)
+    for path in blobs:
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == path.name
+    for folder in (root / "models").glob("*/*"):
+        if not folder.name.startswith("."):
+            one, two = (folder / "a").read_bytes(), (folder / "b").read_bytes()
+            assert one == two
+            assert len(one) > 0
+    return len(blobs)
+
+
+def kill_at_random_moments(root: Path, times: int) -> int:
+    """Kill a writing process `times` times; how many of them left a temporary file behind."""
+    moments = random.Random(times)
+    command = [sys.executable, "-c", WRITER, str(root), "0"]
+    leftovers = 0
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdin is not None
+        assert parent.stdout is not None
+        for turn in range(times):
+            parent.stdin.write(f"{turn}\n")
+            parent.stdin.flush()
+            victim = int(parent.stdout.readline())
+            time.sleep(moments.uniform(0.0, 0.08))
+            os.kill(victim, signal.SIGKILL)
+            assert parent.stdout.readline() == "ended\n"
+            before, leftovers = leftovers, len(list(root.rglob("*.part"))) + len(list(root.rglob("*.tmp")))
+            assert leftovers >= before
+        parent.stdin.close()
+    return leftovers
+
+
+@pytest.mark.parametrize("times", [100, pytest.param(200, marks=pytest.mark.slow)])
+def test_a_kill_at_any_moment_leaves_only_right_blobs_and_files_to_sweep(tmp_path: Path, times: int) -> None:
+    leftovers = kill_at_random_moments(tmp_path, times)
+
+    assert assert_all_right(tmp_path) > 50
+    assert leftovers > 10
+    swept = Store(tmp_path).prune(grace=0).removed
+    assert len([one for one in swept if one.what == "leftover"]) == leftovers
+    assert [p for p in tmp_path.rglob("*") if p.name.endswith((".part", ".tmp"))] == []
+    assert_all_right(tmp_path)
+    assert Store(tmp_path).verify().damaged == ()
+
+
+def add_once(root: Path, start: float, results: multiprocessing.Queue[str]) -> None:
+    time.sleep(max(0.0, start - time.time()))
+    data = bytes(range(256)) * 40_000
+    digest = hashlib.sha256(data).hexdigest()
+    with Store(root).receiving(digest, len(data)) as incoming:
+        incoming.path.write_bytes(data)
+    found = Store(root).find(digest)
+    results.put(str(found))
+
+
+def test_sixteen_processes_that_add_one_blob_all_succeed(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    results = context.Queue()
+    start = time.time() + 3
+    processes = [context.Process(target=add_once, args=(tmp_path, start, results)) for _ in range(16)]
+    for process in processes:
+        process.start()
+    found = {results.get(timeout=60) for _ in processes}
+    for process in processes:
+        process.join()
+
+    assert [process.exitcode for process in processes] == [0] * 16
+    (path,) = visible_blobs(tmp_path)
+    assert found == {str(path)}
+    assert_all_right(tmp_path)
+    assert list(tmp_path.rglob("*.part")) == []
+    assert not (tmp_path / "quarantine").exists()
+
+
+# --- file systems that say no ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 2 MiB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip(f"mounting a small disk needs root: {mounted.stderr.decode().strip()}")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_disk_that_fills_while_receiving_ends_in_an_error_and_no_file(small_disk: Path) -> None:
+    store = Store(small_disk)
+    with pytest.raises(DiskFullError, match="no room"), store.receiving(None, None) as incoming:
+        incoming.path.write_bytes(bytes(4 << 20))
+    assert [p for p in small_disk.rglob("*") if p.is_file()] == []
+
+
+def test_what_does_not_fit_is_refused_before_the_first_byte(small_disk: Path) -> None:
+    with pytest.raises(DiskFullError) as caught, Store(small_disk).receiving(None, 4 << 20):
+        pytest.fail("the block must not run")
+    assert caught.value.needed == 4 << 20
+    assert caught.value.available is not None
+    assert caught.value.available < 3 << 20
+
+
+def test_adding_and_materialising_on_a_full_disk_says_so(small_disk: Path, tmp_path: Path) -> None:
+    store = Store(small_disk)
+    big = tmp_path / "big"
+    big.write_bytes(bytes(1_200_000))
+    files = {"a": store.add(big).digest, "b": put(store, b"small")}
+    with pytest.raises(DiskFullError):
+        store.materialise(files, "m")
+    with pytest.raises(DiskFullError):
+        store.remember("pulls", "x", "y" * 2_000_000)
+    assert store.recall("pulls", "x") is None
+    assert [p for p in small_disk.rglob("*") if p.name.endswith((".tmp", ".part"))] == []
+
+
+def test_a_read_only_file_system_serves_hits_and_explains_misses(small_disk: Path) -> None:
+    writer = Store(small_disk)
+    one, two = put(writer, b"one"), put(writer, b"two")
+    folder = writer.materialise({"a": one, "b": two}, "m")
+    writer.remember("pulls", "m", 1)
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+
+    store = Store(small_disk)
+    assert store.need(one).read_bytes() == b"one"
+    assert store.materialise({"a": one, "b": two}, "m") == folder
+    assert store.recall("pulls", "m") == 1
+    with store.lock("pull-m", timeout=0):
+        pass
+    for write in (
+        lambda: store.remember("pulls", "n", 1),
+        lambda: put(store, b"three"),
+        lambda: store.materialise({"a": one}, "m"),
+    ):
+        with pytest.raises(StoreError, match="Read-only file system") as caught:
+            write()
+        assert "ZOO_CACHE_LAYERS" in (caught.value.hint or "")
+
+
+@pytest.fixture
+def as_nobody() -> Iterator[None]:
+    """Root may write everywhere; these tests must not."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    yield
+    os.seteuid(0)
+
+
+@pytest.fixture
+def foreign_store() -> Iterator[Path]:
+    """A store that another user owns, with one blob, where everybody may look."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        put(Store(root), b"one")
+        for inside in (root, *(p for p in root.rglob("*") if p.is_dir())):
+            inside.chmod(0o555)
+        yield root
+
+
+def test_a_store_of_another_user_serves_hits_and_explains_misses(
+    foreign_store: Path, as_nobody: None
+) -> None:
+    store = Store(foreign_store)
+    assert store.need(hashlib.sha256(b"one").hexdigest()).read_bytes() == b"one"
+    with pytest.raises(StoreError, match="Permission denied") as caught:
+        put(store, b"two")
+    assert "ZOO_CACHE" in (caught.value.hint or "")
