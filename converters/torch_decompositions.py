@@ -1,0 +1,76 @@
+"""Operators that torch's own exporters translate wrongly, translated rightly."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any, Iterator
+
+if TYPE_CHECKING:
+    import torch
+
+
+def rewritten(program: Any) -> Any:
+    """`program` with each ``scatter_reduce(mean)`` written as sums and counts, which ONNX has."""
+    import torch
+
+    operator = torch.ops.aten.scatter_reduce.two
+    means = [n for n in program.graph.nodes if n.target is operator and n.args[4] == "mean"]
+    return program.run_decompositions({operator: scatter_reduce}) if means else program
+
+
+def scatter_reduce(
+    input: torch.Tensor,
+    dim: int,
+    index: torch.Tensor,
+    src: torch.Tensor,
+    reduce: str,
+    *,
+    include_self: bool = True,
+) -> Any:
+    """``aten.scatter_reduce`` with ``mean`` in operators that ONNX can say.
+
+    The exporter leaves the reduction out, so each cell keeps the last value written to it.
+    https://docs.pytorch.org/docs/stable/generated/torch.Tensor.scatter_reduce_.html
+    """
+    import torch
+
+    if reduce != "mean":
+        return NotImplemented
+    ones = torch.ones_like(src)
+    counts = torch.zeros_like(input).scatter_add(dim, index, ones)
+    start = input if include_self else torch.where(counts > 0, torch.zeros_like(input), input)
+    total = start.scatter_add(dim, index, src)
+    divisor = counts + 1 if include_self else counts.clamp(min=1)
+    if input.is_floating_point():
+        return total / divisor
+    return torch.div(total, divisor, rounding_mode="floor")
+
+
+def TRANSLATIONS() -> dict[Any, Any]:
+    """Translations for the dynamo exporter.
+
+    LogSigmoid comes as Log(Sigmoid(x)), which is −inf below about −17 (−104 in exact arithmetic it
+    never is); −Softplus(−x) is the same function and finite.
+    """
+    import torch
+    from onnxscript import opset18 as op
+
+    def log_sigmoid(self: Any) -> Any:
+        return op.Neg(op.Softplus(op.Neg(self)))
+
+    return {torch.ops.aten.log_sigmoid.default: log_sigmoid}
+
+
+@contextlib.contextmanager
+def script_symbolics(opset: int) -> Iterator[None]:
+    """The same for the TorchScript exporter, registered while it runs."""
+    import torch
+
+    def log_sigmoid(graph: Any, value: Any) -> Any:
+        return graph.op("Neg", graph.op("Softplus", graph.op("Neg", value)))
+
+    torch.onnx.register_custom_op_symbolic("aten::log_sigmoid", log_sigmoid, opset)
+    try:
+        yield
+    finally:
+        torch.onnx.unregister_custom_op_symbolic("aten::log_sigmoid", opset)
