@@ -1,0 +1,303 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from zoo import wire
+from zoo.errors import VerificationError
+from zoo.jobs import CaseFile, CaseList
+from zoo.records import CaseResult, FeedCase, Signature, SourceDescription, Tolerance, VerificationReport
+from zoo.tensors import save_tensors
+from zoo.verification.comparison import Criteria, compare, compare_cases
+from zoo.verification.tolerances import Policy
+from zoo.verification.verdict import require_verified, verdict, worst_output
+
+RANDOM = np.random.default_rng(0)
+VALUES = RANDOM.standard_normal((300, 4)).astype(np.float32)
+ROLES = {"label": "label", "probabilities": "probabilities"}
+
+
+def judged(expected, actual, *, family="typical", **criteria):
+    case = FeedCase(f"{family}-300", family, 300, 0)
+    return compare(case, expected, actual, Criteria(**criteria))
+
+
+def only(expected, actual, **options):
+    return judged({"y": expected}, {"y": actual}, **options).outputs[0]
+
+
+def test_equal_outputs_pass_with_every_measure_at_its_best():
+    output = only(VALUES, VALUES.copy())
+    assert output.passed
+    assert (output.max_abs, output.max_rel, output.mean_abs, output.details["ulp_max"]) == (0, 0, 0, 0)
+    assert output.cosine == pytest.approx(1)
+    assert output.details["ulps"] == [VALUES.size]
+
+
+def test_float32_rounding_passes():
+    assert only(VALUES, VALUES * np.float32(1 + 1e-6)).passed
+
+
+def test_an_error_of_a_thousandth_in_one_element_fails_and_is_located():
+    actual = VALUES.copy()
+    actual[17, 2] += 1e-3
+    output = only(VALUES, actual)
+    assert not output.passed
+    assert output.details["worst"]["index"] == [17, 2]
+    assert "[17, 2]" in output.reason
+    assert output.details["over"] == 1
+
+
+def test_measures_are_those_of_numpy():
+    actual = VALUES + RANDOM.standard_normal(VALUES.shape).astype(np.float32) * np.float32(1e-3)
+    output = only(VALUES, actual)
+    error = np.abs(actual.astype(np.float64) - VALUES)
+    assert output.max_abs == error.max()
+    assert output.mean_abs == pytest.approx(error.mean())
+    assert output.max_rel == pytest.approx((error / np.abs(VALUES)).max())
+    quantile = np.quantile(error, 0.999, method="higher")
+    assert quantile <= output.details["p999_abs"] <= quantile * 1.1
+    signal = (VALUES.astype(np.float64) ** 2).sum() / (error**2).sum()
+    assert output.details["sqnr_db"] == pytest.approx(10 * np.log10(signal))
+    assert sum(count for _, count in output.details["errors_by_decade"]) == VALUES.size
+
+
+def test_large_outputs_are_judged_in_pieces_as_in_one(monkeypatch):
+    actual = VALUES * np.float32(1 + 1e-5)
+    actual[299, 3] += 1
+    whole = only(VALUES, actual)
+    monkeypatch.setattr("zoo.verification.metrics.PIECE", 7)
+    pieces = only(VALUES, actual)
+    assert pieces.details["worst"] == whole.details["worst"]
+    assert pieces.details["ulps"] == whole.details["ulps"]
+    assert pieces.mean_abs == pytest.approx(whole.mean_abs)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5])
+def test_units_in_the_last_place_are_counted(steps):
+    actual = VALUES.copy()
+    for _ in range(steps):
+        actual = np.nextafter(actual, np.float32(np.inf))
+    assert only(VALUES, actual).details["ulp_max"] == steps
+
+
+def test_numbers_on_both_sides_of_zero_are_few_units_apart():
+    tiny = np.array([np.nextafter(np.float32(0), np.float32(1))])
+    assert only(tiny, -tiny, policy=Policy(Tolerance(0, 1))).details["ulp_max"] == 2
+
+
+@pytest.mark.parametrize(
+    ("e", "a"), [(np.nan, 0.0), (0.0, np.nan), (np.inf, -np.inf), (np.inf, 5.0), (5.0, np.inf)]
+)
+def test_nan_and_infinity_on_one_side_only_fail(e, a):
+    expected, actual = VALUES.copy(), VALUES.copy()
+    expected[3, 1], actual[3, 1] = e, a
+    output = only(expected, actual)
+    assert not output.passed
+    assert "[3, 1]" in output.reason
+
+
+def test_the_same_nan_and_infinities_pass():
+    both = VALUES.copy()
+    both[0], both[1], both[2] = np.nan, np.inf, -np.inf
+    assert only(both, both.copy()).passed
+
+
+def test_what_overflows_float32_may_be_infinite_in_float32():
+    assert only(np.array([1e300, 1.0]), np.array([np.inf, 1.0], np.float32)).passed
+    assert not only(np.array([1e30, 1.0]), np.array([np.inf, 1.0], np.float32)).passed
+
+
+def test_a_given_tolerance_replaces_the_default():
+    actual = VALUES + np.float32(1e-3)
+    assert only(VALUES, actual, policy=Policy(Tolerance(0.0, 2e-3))).passed
+    assert not only(VALUES, VALUES * np.float32(1 + 1e-6), policy=Policy(Tolerance(0.0, 1e-9))).passed
+
+
+def test_float32_for_the_sources_float64_is_noted_and_judged_as_float32():
+    output = only(VALUES.astype(np.float64) * (1 + 1e-8), VALUES)
+    assert output.passed
+    assert "float32 for the source's float64" in output.details["notes"]
+
+
+def test_float64_on_both_sides_is_judged_as_float64():
+    exact = VALUES.astype(np.float64)
+    assert only(exact, exact * (1 + 1e-13)).passed
+    assert not only(exact, exact * (1 + 1e-7)).passed
+
+
+def test_errors_are_judged_in_units_of_measured_noise():
+    actual = VALUES + np.float32(3e-3)
+    noisy = np.full(VALUES.shape, 1e-3)
+    quiet = np.full(VALUES.shape, 1e-9)
+    assert only(VALUES, actual, noise={"y": noisy}).passed
+    assert not only(VALUES, VALUES + np.float32(5e-5), noise={"y": quiet}).passed
+
+
+def test_another_shape_fails_and_a_last_axis_of_one_is_noted():
+    assert "shape" in only(VALUES, VALUES.T).reason
+    output = only(VALUES[:, 0], VALUES[:, :1])
+    assert output.passed
+    assert output.details["notes"]
+
+
+def test_text_must_be_equal():
+    text = np.array(["naïve", "東京", "x"])
+    assert only(text, text.astype(object)).passed
+    other = text.copy()
+    other[1] = "京都"
+    assert not only(text, other).passed
+
+
+def test_numbers_for_text_fail():
+    assert "source gives string" in only(np.array(["1", "2"]), np.array([1, 2])).reason
+
+
+def test_int64_labels_as_int32_pass_with_a_note_unless_values_were_cut():
+    labels = np.array([1, 2, 3], np.int64)
+    output = only(labels, labels.astype(np.int32), roles={"y": "label"})
+    assert output.passed
+    assert output.details["notes"]
+    large = labels + 2**33
+    assert not only(large, large.astype(np.int32), roles={"y": "label"}).passed
+
+
+def classifier(margin):
+    probabilities = np.tile([0.7, 0.2, 0.1], (300, 1))
+    probabilities[5] = [0.4 + margin, 0.4, 0.2 - margin]
+    probabilities = probabilities.astype(np.float32)
+    return {"label": probabilities.argmax(axis=1), "probabilities": probabilities}
+
+
+def flipped(outputs):
+    result = {name: array.copy() for name, array in outputs.items()}
+    result["label"][5] = 1
+    return result
+
+
+def test_a_label_may_flip_where_the_scores_nearly_tie_and_is_counted():
+    source = classifier(margin=1e-7)
+    result = judged(source, flipped(source), roles=ROLES)
+    assert result.passed
+    assert result.outputs[0].details["near_ties"] == 1
+
+
+def test_a_label_that_flips_against_a_clear_margin_fails():
+    source = classifier(margin=1e-2)
+    result = judged(source, flipped(source), roles=ROLES)
+    assert not result.passed
+    assert result.outputs[0].details["worst"] == {"index": [5], "expected": 0, "actual": 1}
+
+
+def test_an_exact_tie_on_both_sides_is_no_rounding():
+    source = classifier(margin=0.0)
+    source["label"][5] = 0
+    assert not judged(source, flipped(source), roles=ROLES).passed
+
+
+def test_many_flips_inside_the_noise_are_no_chance():
+    probabilities = np.tile(np.array([0.5 + 1e-7, 0.5 - 1e-7], np.float32), (300, 1))
+    source = {"label": np.zeros(300, np.int64), "probabilities": probabilities}
+    actual = {"label": np.ones(300, np.int64), "probabilities": probabilities}
+    assert not judged(source, actual, roles=ROLES).passed
+    assert judged(source, actual, roles=ROLES, family="decision").passed
+
+
+def test_a_decision_function_of_one_column_has_its_margin_at_zero():
+    scores = np.linspace(-1, 1, 300)
+    source = {"label": (scores > 0).astype(np.int64), "scores": scores}
+    actual = {"label": source["label"].copy(), "scores": scores}
+    actual["label"][10] = 1
+    assert not judged(source, actual, roles={"label": "label", "scores": "scores"}).passed
+
+
+def test_outputs_swapped_under_their_names_fail():
+    a, b = VALUES, VALUES[::-1].copy()
+    assert not judged({"a": a, "b": b}, {"a": b, "b": a}).passed
+
+
+def test_outputs_of_other_names_are_matched_by_position_or_shape_and_that_is_noted():
+    in_order = judged({"a": VALUES, "b": VALUES[:, 0]}, {"Identity": VALUES, "Identity_1": VALUES[:, 0]})
+    assert in_order.passed
+    assert "outputs were matched by position" in in_order.outputs[0].details["notes"]
+    turned = judged({"a": VALUES, "b": VALUES[:, 0]}, {"p": VALUES[:, 0], "q": VALUES})
+    assert turned.passed
+    assert "outputs were matched by shape" in turned.outputs[0].details["notes"]
+
+
+def test_a_missing_output_is_an_error_and_a_further_one_a_note():
+    assert "no output 'b'" in judged({"a": VALUES, "b": VALUES}, {"a": VALUES}).error
+    more = judged({"a": VALUES}, {"a": VALUES, "b": VALUES})
+    assert more.passed
+    assert "the graph also gives 'b'" in more.outputs[0].details["notes"]
+
+
+CASE = FeedCase("typical-300", "typical", 300, 0)
+
+
+def test_one_failed_case_makes_a_mismatch_and_the_worst_output_is_named():
+    slight, gross = VALUES.copy(), VALUES.copy()
+    slight[0, 0] += 1e-2
+    gross[1, 1] += 5
+    good, bad = (
+        judged({"a": VALUES}, {"a": VALUES}),
+        judged({"a": VALUES, "b": VALUES}, {"a": slight, "b": gross}),
+    )
+    report = verdict([good, bad])
+    assert report.verdict == "mismatch"
+    assert worst_output(report)[1].output == "b"
+    with pytest.raises(VerificationError, match=r"'b'.*\[1, 1\]"):
+        require_verified(report)
+
+
+def test_nothing_compared_is_unproven_and_does_not_pass():
+    report = verdict([CaseResult(CASE, skipped="no")])
+    assert report.verdict == "unproven"
+    assert not report.passed
+
+
+def test_an_output_that_never_changes_is_noted():
+    report = verdict([judged({"y": np.ones((3, 2))}, {"y": np.ones((3, 2))})])
+    assert any("'y' was 1 for every feed" in note for note in report.notes)
+
+
+def test_a_report_with_odd_numbers_is_json_and_comes_back():
+    odd = VALUES.copy()
+    odd[0, 0], odd[1, 0] = np.nan, 0
+    report = verdict([judged({"y": np.zeros_like(VALUES)}, {"y": odd}), judged({"y": VALUES}, {"y": VALUES})])
+    text = wire.dumps(report)
+    json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    assert wire.loads(VerificationReport, text) == report
+
+
+def written(folder, answers):
+    (folder / "outputs").mkdir(parents=True)
+    for number, outputs in answers.items():
+        save_tensors(folder / "outputs" / f"{number:03d}.npz", outputs)
+    return folder
+
+
+def test_files_of_two_workers_are_compared_and_refusals_told_apart(tmp_path):
+    cases = [FeedCase(f"typical-{i}", "typical", 300, 0) for i in range(3)]
+    asked = CaseList(
+        (CaseFile(cases[0], 0), CaseFile(cases[1], 1, refusal="no NaN"), CaseFile(cases[2], 2)), {}
+    )
+    ran = CaseList((CaseFile(cases[0], 0), CaseFile(cases[2], 2, refusal="bad axis")), {"run": 2.0})
+    source = written(tmp_path / "source", {0: {"y": VALUES}, 2: {"y": VALUES}})
+    runtime = written(tmp_path / "runtime", {0: {"y": VALUES}})
+    report = compare_cases(asked, ran, source, runtime, SourceDescription(Signature()), None)
+    assert [case.passed for case in report.cases] == [True, True, False]
+    assert "no NaN" in report.cases[1].skipped
+    assert "bad axis" in report.cases[2].error
+    assert report.seconds == 2.0
+
+
+def test_rounding_left_where_all_cancels_is_bounded_by_the_typical_output(tmp_path):
+    cases = [FeedCase("typical-1", "typical", 1, 0), FeedCase("zeros-2", "zeros", 2, 0)]
+    both = CaseList(tuple(CaseFile(case, i) for i, case in enumerate(cases)), {})
+    zeros = np.zeros((2, 4), np.float32)
+    source = written(tmp_path / "source", {0: {"y": VALUES}, 1: {"y": zeros}})
+    runtime = written(tmp_path / "runtime", {0: {"y": VALUES}, 1: {"y": zeros + np.float32(1e-9)}})
+    assert compare_cases(both, both, source, runtime, SourceDescription(Signature()), None).passed

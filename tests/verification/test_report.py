@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from zoo import wire
+from zoo.records import CaseResult, FeedCase, VerificationReport
+from zoo.verification.comparison import compare
+from zoo.verification.report import as_json, junit, text, worst
+from zoo.verification.verdict import Evidence, verdict
+
+VALUES = np.linspace(-1, 1, 60).reshape(20, 3)
+
+
+@pytest.fixture
+def report():
+    case = FeedCase("typical-20", "typical", 20, 7)
+    long_name = "StatefulPartitionedCall/model/dense_3/BiasAdd:0"
+    good = compare(case, {long_name: VALUES}, {long_name: VALUES})
+    bad = compare(FeedCase("zeros-20", "zeros", 20, 7), {"y": VALUES}, {"y": VALUES + 1})
+    skipped = CaseResult(
+        FeedCase("large-20", "large", 20, 7), skipped="the source refuses it: \x00 too large" * 9
+    )
+    error = CaseResult(FeedCase("missing-20", "missing", 20, 7), error="the graph does not answer")
+    return verdict([good, bad, skipped, error], Evidence(versions={"scikit-learn": "1.9.1"}))
+
+
+def test_the_table_fits_100_columns_and_says_what_failed(report):
+    table = text(report)
+    assert max(map(len, table.splitlines())) <= 100
+    assert "scikit-learn 1.9.1" in table
+    assert "seed 7" in table
+    assert table.count("FAILED") == 2
+    assert "skipped" in table
+
+
+def test_the_worst_output_is_named_with_its_case(report):
+    assert "'y' in case zeros-20" in worst(report)
+
+
+def test_json_comes_back_as_the_report(report):
+    assert wire.loads(VerificationReport, as_json(report)) == report
+
+
+def test_junit_counts_and_is_xml_whatever_the_names(report):
+    root = ElementTree.fromstring(junit({"model <\x07>": report}))
+    suite = root.find("testsuite")
+    assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("4", "2", "1")
+    assert len(suite.findall("testcase/failure")) == 2
+    assert len(suite.findall("testcase/skipped")) == 1
