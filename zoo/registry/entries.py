@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import PurePosixPath
 from typing import Any, TypeVar
 
 import msgspec
@@ -68,7 +69,7 @@ def _shared(form: ModelForm | VariantForm, model: ModelForm, mirrors: Mirrors) -
         "samples": _files(_given(form.samples, model.samples or []), mirrors),
         "tolerance": Tolerance(tolerance.rtol, tolerance.atol) if tolerance else None,
         "verification": msgspec.to_builtins(_given(form.verification, model.verification)) or {},
-        "provenance": _given(form.provenance, model.provenance) or {},
+        "provenance": {**(model.provenance or {}), **(form.provenance or {})},
         "conversion": _conversion(_given(form.conversion, model.conversion), inputs) if converted else None,
     }
 
@@ -89,8 +90,7 @@ def _conversion(form: ConversionForm | None, inputs: tuple[TensorSpec, ...]) -> 
 
 def _files(forms: list[FileForm], mirrors: Mirrors) -> tuple[FileSpec, ...]:
     return tuple(
-        FileSpec(file_path(form), form.sha256, form.size, tuple(expand(form.sources, mirrors)))
-        for form in forms
+        FileSpec(file_path(form), form.sha256, form.size, expand(form.sources, mirrors)) for form in forms
     )
 
 
@@ -99,12 +99,25 @@ def file_path(form: FileForm) -> str:
     return form.path or file_name(form.sources[0])
 
 
-def expand(sources: list[str], mirrors: Mirrors) -> Iterator[str]:
-    """The sources, with each that names a mirror replaced by all patterns of the mirror."""
+def expand(sources: list[str], mirrors: Mirrors) -> tuple[str, ...]:
+    """The sources, with each that names a mirror replaced by all patterns of the mirror.
+
+    A pattern's ``{path}`` is what follows the mirror's name, ``{name}`` the last part of that, and
+    ``{stem}`` the name without its extension.
+    """
+    expanded: dict[str, None] = {}
     for source in sources:
         scheme = scheme_of(source)
         if scheme is not None and scheme in mirrors:
-            path = source[len(scheme) + 1 :]
-            yield from (pattern.replace("{path}", path) for pattern in mirrors[scheme])
+            path = PurePosixPath(source[len(scheme) + 1 :])
+            parts = {"{path}": str(path), "{name}": path.name, "{stem}": path.stem}
+            expanded.update(dict.fromkeys(_filled(pattern, parts) for pattern in mirrors[scheme]))
         else:
-            yield source
+            expanded[source] = None
+    return tuple(expanded)
+
+
+def _filled(pattern: str, parts: Mapping[str, str]) -> str:
+    for placeholder, text in parts.items():
+        pattern = pattern.replace(placeholder, text)
+    return pattern

@@ -45,8 +45,8 @@ def _bad_mirrors(form: RegistryForm) -> Iterator[Mismatch]:
         if not patterns:
             yield where, "a mirror needs at least one pattern"
         for index, pattern in enumerate(patterns):
-            if "{path}" not in pattern:
-                yield (*where, index), f"{pattern!r} does not say where the {{path}} goes"
+            if not any(placeholder in pattern for placeholder in ("{path}", "{name}", "{stem}")):
+                yield (*where, index), f"{pattern!r} has no place for the {{path}}, {{name}} or {{stem}}"
 
 
 def _bad_name(name: str, where: KeyPath) -> Iterator[Mismatch]:

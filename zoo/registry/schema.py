@@ -72,7 +72,10 @@ class VerificationForm(Form, omit_defaults=True):
 
 
 class VariantForm(Form):
-    """A variant of a model: what is not given is as in the model, but for `metrics`."""
+    """A variant of a model: what is not given is as in the model, but for `metrics`.
+
+    Its `provenance` adds to the model's.
+    """
 
     files: list[FileForm]
     description: str | None = None
