@@ -1,0 +1,119 @@
+"""What a fitted model knows of its input features: dtype, jumps, categories, missing values."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Iterable, Optional, Sequence
+
+from zoo.records import ColumnDomain, record
+
+MOST_VALUES = 64
+"""Jumps kept for one feature; a forest may have thousands."""
+
+
+@record
+class Feature:
+    """One input feature. `dtype` is None where any number will do (then float64 is used).
+
+    `missing` says what the empty string stands for in a text feature: ``"nan"``, ``"none"`` or
+    None (itself). `used` is False for a column that the model drops unseen.
+    """
+
+    dtype: Optional[str] = None
+    domain: ColumnDomain = ColumnDomain()
+    missing: Optional[str] = None
+    used: bool = True
+
+
+def unknown(count: int) -> list[Feature]:
+    """Features of which nothing is known."""
+    return [Feature() for _ in range(count)]
+
+
+def jumps(values: Iterable[Any], dtype: str | None = None) -> Feature:
+    """A number whose answer may jump at `values`: thresholds, bin edges, fitted data."""
+    import numpy as np
+
+    array = np.unique(np.asarray(list(values), dtype=np.float64))
+    array = array[np.isfinite(array)]
+    if not len(array):
+        return Feature(dtype)
+    low, high = float(array[0]), float(array[-1])
+    if len(array) > MOST_VALUES:
+        array = array[np.linspace(0, len(array) - 1, MOST_VALUES).round().astype(int)]
+    span = (high - low) or abs(high) or 1.0
+    domain = ColumnDomain(low=low - span / 4, high=high + span / 4, values=tuple(map(float, array)))
+    return Feature(dtype, domain)
+
+
+def merge(features: Sequence[Feature]) -> Feature:
+    """What several steps know of the same feature, together."""
+    used = [feature for feature in features if feature.used]
+    if not used:
+        return Feature(used=False)
+    merged = used[0]
+    for feature in used[1:]:
+        merged = _both(merged, feature)
+    return merged
+
+
+def mapped(feature: Feature, function: Any) -> Feature:
+    """The fact about an output as a fact about an input: `function` undoes the step on numbers."""
+    import numpy as np
+
+    domain = feature.domain
+    points = np.array([*domain.values, *(x for x in (domain.low, domain.high) if x is not None)])
+    if not len(points):
+        return feature
+    with np.errstate(all="ignore"):
+        back = np.asarray(function(points), dtype=np.float64)
+    return Feature(feature.dtype, dataclasses.replace(jumps(back).domain, accepts_nan=domain.accepts_nan))
+
+
+def categories(values: Any) -> Feature:
+    """A categorical feature from a fitted ``categories_[i]``: text or numbers, NaN and None apart."""
+    import numpy as np
+
+    array = np.asarray(values)
+    kept = [item for item in array.tolist() if item is not None and item == item]
+    missing = _missing_kind(array.tolist())
+    if array.dtype.kind in "OUS" and all(isinstance(item, str) for item in kept):
+        reserved = None if "" in kept else missing
+        return Feature("string", ColumnDomain(categories=tuple(kept), accepts_nan=False), reserved)
+    dtype = _number_kind(array, kept)
+    if not all(isinstance(item, (bool, int, float)) for item in kept):
+        return Feature(None)
+    domain = ColumnDomain(categories=tuple(map(float, kept)), integral=dtype == "int64")
+    return Feature(dtype, domain)
+
+
+def _number_kind(array: Any, kept: list[Any]) -> str:
+    if array.dtype.kind == "b" or (kept and all(isinstance(item, bool) for item in kept)):
+        return "bool"
+    if array.dtype.kind in "iu" or (kept and all(isinstance(item, int) for item in kept)):
+        return "float64" if len(kept) < len(array) else "int64"
+    return "float32" if array.dtype.name == "float32" else "float64"
+
+
+def _missing_kind(items: list[Any]) -> str | None:
+    if any(item is None for item in items):
+        return "none"
+    return "nan" if any(item != item for item in items) else None
+
+
+def _both(a: Feature, b: Feature) -> Feature:
+    x, y = a.domain, b.domain
+    domain = ColumnDomain(
+        low=_pick(min, x.low, y.low),
+        high=_pick(max, x.high, y.high),
+        values=tuple(sorted({*x.values, *y.values}))[: 2 * MOST_VALUES],
+        categories=tuple(dict.fromkeys([*x.categories, *y.categories])),
+        texts=tuple(dict.fromkeys([*x.texts, *y.texts])),
+        integral=x.integral or y.integral,
+    )
+    return Feature(a.dtype or b.dtype, domain, a.missing or b.missing)
+
+
+def _pick(choose: Any, a: float | None, b: float | None) -> float | None:
+    known = [x for x in (a, b) if x is not None]
+    return choose(known) if known else None

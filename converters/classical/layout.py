@@ -1,0 +1,168 @@
+"""From a fitted model to named inputs, and from fed arrays back to the rows its source sees.
+
+- fitted on a frame (``feature_names_in_``): one input [N, 1] per column, named as the column;
+- begins with a vectorizer: one input ``text`` [N];
+- fitted on an object array of mixed values: one input [N, 1] per column, ``x0``, ``x1``, …;
+- else one matrix ``X`` [N, features].
+
+ONNX has no missing text: where the model knows missing texts, the empty string is one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any, Mapping, Optional, Sequence
+
+from converters.classical import idioms
+from converters.classical.columns import Column, Features, Matrix, Table
+from converters.classical.emit import emitter
+from converters.classical.facts import Feature
+from converters.classical.graph import Graph
+from zoo.errors import MissingInputError
+from zoo.records import TensorSpec, record
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@record
+class Layout:
+    """How rows reach the model. `kind`: ``"matrix"``, ``"table"``, ``"columns"`` or ``"texts"``."""
+
+    kind: str
+    features: tuple[Feature, ...]
+    names: tuple[str, ...] = ()
+    dtype: Optional[str] = None
+    """Of the whole matrix, where kind is ``"matrix"``."""
+
+    @property
+    def specs(self) -> tuple[TensorSpec, ...]:
+        """The inputs of the graph, in order."""
+        if self.kind == "texts":
+            return (TensorSpec("text", "string", ("batch",)),)
+        if self.kind == "matrix":
+            return (TensorSpec("X", self.dtype or "float64", ("batch", len(self.features))),)
+        return tuple(
+            TensorSpec(name, feature.dtype or "float64", ("batch", 1))
+            for name, feature in zip(self.names, self.features)
+            if feature.used
+        )
+
+
+@record
+class Asked:
+    """What the user says of the inputs: dtypes that override, dtypes of a sample that fill in, float32."""
+
+    inputs: tuple[TensorSpec, ...] = ()
+    sampled: tuple[TensorSpec, ...] = ()
+    float32: bool = False
+
+
+NOTHING_ASKED = Asked()
+
+
+def layout(model: Any, asked: Asked = NOTHING_ASKED) -> Layout:
+    """What a fitted model reads. Raises `UnsupportedModelError` for a step without emitter."""
+    writer = emitter(model, Graph())
+    features = tuple(writer.facts())
+    names = tuple(map(str, getattr(model, "feature_names_in_", ())))
+    if writer.reads_texts:
+        return Layout("texts", features[:1])
+    if names:
+        return Layout("table", _typed(features, names, asked), names)
+    if _mixed(features):
+        numbered = tuple(f"x{i}" for i in range(len(features)))
+        return Layout("columns", _typed(features, numbered, asked), numbered)
+    whole = _typed([Feature(_common(features))], ["X"], asked)[0]
+    return Layout("matrix", features, dtype=whole.dtype)
+
+
+def enter(graph: Graph, found: Layout) -> Features:
+    """Create the graph's inputs and the features that the model reads from them."""
+    if found.kind == "texts":
+        value = graph.input("text", "string", ("batch",))
+        return Table((Column(idioms.upright(graph, value)),), flat=True)
+    if found.kind == "matrix":
+        spec = found.specs[0]
+        return Matrix(graph.input(spec.name, spec.dtype, spec.shape), len(found.features))
+    entered = {spec.name: graph.input(spec.name, spec.dtype, spec.shape) for spec in found.specs}
+    unused = graph.constant([[0.0]])
+    return Table(tuple(Column(entered.get(name, unused), name) for name in found.names))
+
+
+def rows(found: Layout, feeds: Mapping[str, np.ndarray]) -> Any:
+    """What the source is called with: an array, a frame, or a list of texts."""
+    if found.kind == "texts":
+        return [str(item) for item in _fed(feeds, "text").ravel()]
+    if found.kind == "matrix":
+        matrix = _fed(feeds, "X")
+        return _restored(matrix, found.features[0]) if matrix.dtype.kind in "OU" else matrix
+    arrays = {
+        name: _restored(_fed(feeds, name).reshape(-1), feature)
+        for name, feature in zip(found.names, found.features)
+        if feature.used
+    }
+    return _frame(arrays) if found.kind == "table" else _objects(found, arrays)
+
+
+def _fed(feeds: Mapping[str, np.ndarray], name: str) -> np.ndarray:
+    import numpy as np
+
+    if name not in feeds:
+        raise MissingInputError(f"no input {name!r} was fed", hint=f"Fed: {', '.join(feeds)}")
+    return np.asarray(feeds[name])
+
+
+def _frame(arrays: dict[str, np.ndarray]) -> Any:
+    import pandas as pd
+
+    return pd.DataFrame(arrays)
+
+
+def _objects(found: Layout, arrays: dict[str, np.ndarray]) -> np.ndarray:
+    import numpy as np
+
+    count = len(next(iter(arrays.values())))
+    table = np.zeros((count, len(found.names)), dtype=object)
+    for i, name in enumerate(found.names):
+        if name in arrays:
+            table[:, i] = arrays[name].tolist()
+    return table
+
+
+def _restored(array: np.ndarray, feature: Feature) -> np.ndarray:
+    """Text as python objects, the empty string as the missing value it stands for."""
+    import numpy as np
+
+    if array.dtype.kind not in "OU":
+        return array
+    texts = array.astype(object)
+    if feature.missing is not None:
+        texts[array.astype(str) == ""] = np.nan if feature.missing == "nan" else None
+    return texts
+
+
+def _typed(features: Sequence[Feature], names: Sequence[str], asked: Asked) -> tuple[Feature, ...]:
+    given = {spec.name: spec.dtype for spec in asked.inputs}
+    sampled = {spec.name: spec.dtype for spec in asked.sampled}
+    typed = []
+    for name, feature in zip(names, features):
+        dtype = given.get(name) or feature.dtype or sampled.get(name) or "float64"
+        dtype = "float32" if asked.float32 and dtype == "float64" else dtype
+        typed.append(dataclasses.replace(feature, dtype=dtype))
+    return tuple(typed)
+
+
+def _mixed(features: Sequence[Feature]) -> bool:
+    texts = [feature.dtype == "string" for feature in features]
+    return any(texts) and not all(texts)
+
+
+def _common(features: Sequence[Feature]) -> str | None:
+    """The dtype of the matrix that the features were cut from; None where any number will do."""
+    known = {feature.dtype for feature in features if feature.dtype}
+    if known in ({"string"}, {"bool"}, {"float32"}):
+        return known.pop()
+    if not known:
+        return None
+    return "int64" if "int64" in known and not any(name.startswith("float") for name in known) else "float64"
