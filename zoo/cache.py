@@ -1,12 +1,11 @@
-"""Look after the store: the verbs of ``zoo cache``."""
+"""Look after the store: the verbs of ``zoo cache``. `cache` names its folder, as everywhere."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from zoo.settings import AnyPath, as_path
-from zoo.store import Store
+from zoo.store import Contents, Pruned, Repair, Store, Verification
 
 
 def path(*, cache: AnyPath | None = None) -> Path:
@@ -14,18 +13,36 @@ def path(*, cache: AnyPath | None = None) -> Path:
     return Store.open(as_path(cache)).root
 
 
-def list(*, cache: AnyPath | None = None) -> tuple[dict[str, Any], ...]:
-    """What was pulled: for each model its ref, path, size in bytes, digest and verdict."""
-    from zoo.cached import pulled_models
-
-    return pulled_models(Store.open(as_path(cache)))
+def list(*, cache: AnyPath | None = None) -> Contents:
+    """What lies in the store: models, blobs and who needs them, leftovers, quarantine. Hashes nothing."""
+    return Store.open(as_path(cache)).list()
 
 
-def verify(*, cache: AnyPath | None = None) -> Any:
-    """Hash every blob anew; damaged ones go to quarantine."""
+def verify(*, cache: AnyPath | None = None) -> Verification:
+    """Hash every file and say what is wrong; mends nothing."""
     return Store.open(as_path(cache)).verify()
 
 
-def prune(*, cache: AnyPath | None = None, older: float | None = None, max_size: int | None = None) -> Any:
-    """Remove what no pull needs, was not used for `older` seconds, or is beyond `max_size` bytes."""
-    return Store.open(as_path(cache)).prune(older=older, max_size=max_size)
+def repair(*, cache: AnyPath | None = None) -> Repair:
+    """Verify, move damaged files to quarantine, build models again, say what to pull again."""
+    return Store.open(as_path(cache)).repair()
+
+
+def prune(
+    *,
+    older: float | None = None,
+    max_size: int | None = None,
+    grace: float = 3600.0,
+    dry_run: bool = False,
+    cache: AnyPath | None = None,
+) -> Pruned:
+    """Remove what no pull needs, and what dead processes left.
+
+    Args:
+        older: also remove models that were not used for so many seconds.
+        max_size: also remove the models used longest ago until the store has at most so many bytes.
+        grace: keep what was used within so many seconds.
+        dry_run: only say what would be removed.
+    """
+    store = Store.open(as_path(cache))
+    return store.prune(older=older, max_size=max_size, grace=grace, dry_run=dry_run)

@@ -24,10 +24,10 @@ def lint(path: Path | None, registry: Path | None, as_json: bool, quiet: bool, v
 
     PATH, or --registry, or ZOO_REGISTRY, or the registry that comes with zoo.
     """
-    from zoo.registry import default_path
     from zoo.registry import lint as check
+    from zoo.registry import registry_path
 
-    target = path or registry or default_path()
+    target = registry_path(path or registry)
     problems = check(target)
     if as_json:
         show.print_json({"path": target, "problems": problems})

@@ -18,6 +18,12 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(wire.to_json(value), indent=2, ensure_ascii=False))
 
 
+def fields(record: Any) -> dict[str, Any]:
+    """A record as a mapping."""
+    found: dict[str, Any] = wire.to_json(record)
+    return found
+
+
 def table(rows: Iterable[Sequence[str]], header: Sequence[str] = ()) -> str:
     """Columns aligned to the left, two blanks between them."""
     lines = [list(header), *map(list, rows)] if header else [*map(list, rows)]

@@ -48,7 +48,7 @@ def command(
     asked["options"] = options.pairs(asked.pop("option"), "--option")
     report = api.verify(model, source, on_stage=show.stages(quiet, as_json), **asked)
     if junit is not None:
-        junit.write_text(reports.junit(report, model), encoding="utf-8")
+        junit.write_text(reports.junit({model: report}), encoding="utf-8")
     if as_json:
         show.print_json(report)
     else:

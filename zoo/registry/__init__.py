@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from zoo.registry.catalogue import Registry, load
+from zoo.registry.catalogue import Registry, load, registry_path
 from zoo.registry.problems import Problem
 from zoo.registry.sources import entry_from_source, is_source
 
-__all__ = ["Problem", "Registry", "entry_from_source", "is_source", "lint", "load"]
+__all__ = ["Problem", "Registry", "entry_from_source", "is_source", "lint", "load", "registry_path"]
 
 
-def lint(path: Path | str) -> list[Problem]:
+def lint(path: Path | str | None = None) -> list[Problem]:
     """Every problem of a registry file, errors and warnings, in the order of its lines.
 
     Raises `RegistryError` only when the file itself cannot be read.
@@ -24,4 +24,4 @@ def lint(path: Path | str) -> list[Problem]:
     # The YAML reader and the schema library cost more than a warm pull may.
     from zoo.registry.reading import lint as lint_file
 
-    return lint_file(Path(path))
+    return lint_file(registry_path(path))

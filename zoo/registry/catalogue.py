@@ -73,7 +73,7 @@ def load(path: Path | str | None = None, *, cache: Path | None = None) -> Regist
     A compiled index is kept in `cache` (else ``ZOO_CACHE``, else the user's cache folder). Raises
     `RegistryError` when there is no such file and `RegistryFormatError` when it is not valid.
     """
-    place = _place(path)
+    place = registry_path(path)
     mark = _mark(place)
     known = _loaded.get(place)
     if known is None or known[0] != mark:
@@ -82,7 +82,8 @@ def load(path: Path | str | None = None, *, cache: Path | None = None) -> Regist
     return known[1]
 
 
-def _place(path: Path | str | None) -> Path:
+def registry_path(path: Path | str | None = None) -> Path:
+    """`path`, else ``ZOO_REGISTRY``, else the registry that comes with `zoo`."""
     chosen = path or os.environ.get("ZOO_REGISTRY")
     if chosen:
         return Path(chosen).expanduser().resolve()
