@@ -59,7 +59,7 @@ def _dvc(head: bytes) -> Found:
 def _page(head: bytes) -> Found:
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n")[:2048].lower()
     if start.startswith((b"<!doctype html", b"<html")) or (start[:1] == b"<" and b"<html" in start):
-        title = re.search(rb"<title[^>]*>([^<]{1,80})", start)
+        title = re.search(rb"<title[^>]*>([^<]{1,80})", head, re.IGNORECASE)
         named = f" titled {title[1].decode('utf-8', 'replace').strip()!r}" if title else ""
         return (
             f"an HTML page{named}, not a model: the address it came from shows a web page",

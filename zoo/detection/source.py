@@ -6,6 +6,7 @@ import bz2
 import gzip
 import io
 import lzma
+import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,7 +39,9 @@ class Source:
             yield cls(path, file)
 
     def read(self, offset: int, length: int) -> bytes:
-        """At most `length` bytes from `offset`; fewer at the end of the file."""
+        """At most `length` bytes from `offset`; fewer at the end of the file, none beyond it."""
+        if not 0 <= offset <= self.size:
+            return b""
         self.file.seek(offset)
         return self.file.read(length)
 
@@ -201,5 +204,5 @@ class _Inflating(io.RawIOBase):
         return len(data)
 
 
-UNPACK_ERRORS = (OSError, EOFError, zlib.error, lzma.LZMAError, BrokenFileError)
+UNPACK_ERRORS = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, BrokenFileError)
 """What reading a damaged compressed stream can raise."""

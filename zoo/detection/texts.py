@@ -112,14 +112,12 @@ def _huggingface(value: dict[str, Any]) -> Detection | None:
 
 def _xml(head: bytes) -> Detection | None:
     body = re.sub(rb"<\?xml.*?\?>|<!--.*?-->", b"", head[:8192], flags=re.DOTALL).lstrip()
+    match = re.search(rb'version="([\d.]+)"', body[:1000])
+    version = match[1].decode() if match else "?"
     if body.startswith(b"<PMML"):
-        version = re.search(rb'version="([^"]+)"', body[:1000])
-        return Detection(
-            "pmml", "model", f"PMML {version[1].decode() if version else ''} model".replace("  ", " ")
-        )
+        return Detection("pmml", "model", f"PMML {version} model")
     if body.startswith(b"<net ") and b"<layer" in body:
-        version = re.search(rb'version="(\d+)"', body[:1000])
-        return Detection("openvino", "xml", f"OpenVINO IR version {version[1].decode() if version else '?'}")
+        return Detection("openvino", "xml", f"OpenVINO IR version {version}")
     return None
 
 
