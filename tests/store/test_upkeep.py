@@ -214,6 +214,16 @@ def test_prune_to_nothing_empties_the_store(store: Store) -> None:
     assert [p for p in store.root.rglob("*") if p.is_file() and "locks" not in p.parts] == []
 
 
+@pytest.mark.parametrize("kind", ["sources", "trusted"])
+def test_what_a_source_gave_first_is_never_forgotten_and_keeps_no_blob(store: Store, kind: str) -> None:
+    digest = put(store, b"given by a source")
+    store.remember(kind, "https://x.test/m.onnx", {"sha256": digest})
+    age(store, 400 * DAY)
+    assert store.prune(older=DAY, max_size=0, grace=0).freed == 17
+    assert store.find(digest) is None
+    assert store.recall(kind, "https://x.test/m.onnx") == {"sha256": digest}
+
+
 def test_a_dry_run_removes_nothing(store: Store) -> None:
     pulled(store, "m", b"one")
     dry = store.prune(max_size=0, grace=0, dry_run=True)

@@ -1,8 +1,9 @@
 """Give room back: what no record names, and, if asked, the models used longest ago.
 
-A record is a root: every sha256 in it keeps a blob. Plain pruning removes what has no root. With
-`older` or `max_size` the roots themselves go, least recently used first, and then what only they
-kept. Nothing younger than the grace is touched, because a process may be about to record it.
+A record is a root (but for pins, see `zoo.store.references`): every sha256 in it keeps a blob.
+Plain pruning removes what has no root. With `older` or `max_size` the roots themselves go, least
+recently used first, and then what only they kept. Nothing younger than the grace is touched,
+because a process may be about to record it.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from zoo.store.disk import owner_token, storing
 from zoo.store.layout import Layout
 from zoo.store.locks import remove_if_free
 from zoo.store.memo import Memo
-from zoo.store.notes import Note, notes
-from zoo.store.references import referenced, title
+from zoo.store.notes import Note
+from zoo.store.references import referenced, roots, title
 from zoo.store.upkeep import MODELS, Contents, StoredBlob, StoredModel, contents, last_use
 
 _QUARANTINE_LASTS = 7 * 86400.0
@@ -75,7 +76,7 @@ def _choice(layout: Layout, found: Contents, options: PruneOptions) -> Iterator[
     now = time.time()
     loose = [*_stale_leftovers(found, options, now), *_stale_quarantine(found, options, now)]
     dropped = _dropped_roots(layout, found, options, now, sum(one.size for one in loose))
-    kept = [note for note in notes(layout) if note.path not in {note.path for note in dropped}]
+    kept = [note for note in roots(layout) if note.path not in {note.path for note in dropped}]
     yield from loose
     for note in dropped:
         yield Removed("record", title(note), note.path, 0, note.used)
@@ -104,12 +105,12 @@ def _dropped_roots(
     layout: Layout, found: Contents, options: PruneOptions, now: float, loose: int
 ) -> list[Note]:
     """The records that go, least recently used first."""
-    roots = sorted(notes(layout), key=lambda note: note.used)
-    old = [note for note in roots if now - note.used > options.grace]
+    ordered = roots(layout)
+    old = [note for note in ordered if now - note.used > options.grace]
     dropped = [note for note in old if options.older is not None and now - note.used > options.older]
     if options.max_size is None:
         return dropped
-    left = _Balance(found, roots, now - options.grace)
+    left = _Balance(found, ordered, now - options.grace)
     left.size -= loose
     for note in dropped:
         left.drop(note)
@@ -124,10 +125,10 @@ def _dropped_roots(
 class _Balance:
     """The bytes that stay in the store as roots are dropped one by one."""
 
-    def __init__(self, found: Contents, roots: list[Note], before: float) -> None:
+    def __init__(self, found: Contents, ordered: list[Note], before: float) -> None:
         self._blobs = {blob.digest: blob for blob in found.blobs if blob.used < before}
         self._models = {models.record_key(model.path): model for model in found.models}
-        self._uses = Counter(digest for note in roots for digest in set(referenced(note.value)))
+        self._uses = Counter(digest for note in ordered for digest in set(referenced(note.value)))
         garbage = [blob.size for digest, blob in self._blobs.items() if not self._uses[digest]]
         self.size = found.size - sum(garbage)
 

@@ -13,6 +13,10 @@ from zoo.store.incoming import UNTOUCHED_FOR, is_abandoned
 from zoo.store.layout import Layout, is_digest
 from zoo.store.notes import Note, notes
 
+PINS = frozenset({"sources", "trusted"})
+"""Kinds of records that hold a source to the digest it gave first. They keep no blob and are never
+pruned: dropping one would mean to trust the source anew."""
+
 
 @record
 class Leftover:
@@ -41,10 +45,15 @@ def referenced(value: Any) -> Iterator[str]:
             yield from referenced(item)
 
 
+def roots(layout: Layout) -> list[Note]:
+    """The records that keep blobs, least recently used first."""
+    return sorted((note for note in notes(layout) if note.kind not in PINS), key=lambda note: note.used)
+
+
 def users(layout: Layout) -> dict[str, list[Note]]:
     """The records that name each digest."""
     found: dict[str, list[Note]] = {}
-    for note in notes(layout):
+    for note in roots(layout):
         for digest in set(referenced(note.value)):
             found.setdefault(digest, []).append(note)
     return found
