@@ -11,7 +11,7 @@ from zoo.jobs import CaseFile, CaseList
 from zoo.records import CaseResult, FeedCase, Signature, SourceDescription, Tolerance, VerificationReport
 from zoo.tensors import save_tensors
 from zoo.verification.comparison import Criteria, compare, compare_cases
-from zoo.verification.tolerances import Policy
+from zoo.verification.tolerances import Noise, Policy
 from zoo.verification.verdict import require_verified, verdict, worst_output
 
 RANDOM = np.random.default_rng(0)
@@ -130,10 +130,21 @@ def test_float64_on_both_sides_is_judged_as_float64():
 
 def test_errors_are_judged_in_units_of_measured_noise():
     actual = VALUES + np.float32(3e-3)
-    noisy = np.full(VALUES.shape, 1e-3)
-    quiet = np.full(VALUES.shape, 1e-9)
+    noisy, quiet = Noise("float64", 1e-3), Noise("float64", 1e-9)
     assert only(VALUES, actual, noise={"y": noisy}).passed
     assert not only(VALUES, VALUES + np.float32(5e-5), noise={"y": quiet}).passed
+
+
+def test_single_elements_may_jump_as_far_as_the_sources_own_do_but_not_many():
+    jumps = np.zeros(VALUES.shape)
+    jumps[:5] = 1.0
+    actual = VALUES + jumps.astype(np.float32)
+    output = only(VALUES, actual, noise={"y": Noise("float64", 1e-8, jumps)})
+    assert output.passed
+    assert output.details["unstable"] == 20
+    jumps[:50] = 1.0
+    many = only(VALUES, VALUES + jumps.astype(np.float32), noise={"y": Noise("float64", 1e-8, jumps)})
+    assert not many.passed
 
 
 def test_another_shape_fails_and_a_last_axis_of_one_is_noted():

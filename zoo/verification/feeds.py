@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Callable, Iterator, Mapping, Optional, Sequenc
 from zoo.records import Domain, FeedCase, SourceDescription, TensorSpec, record
 from zoo.verification.draws import Stream
 from zoo.verification.feed_values import InputSpace, candidates, cast, fill
+from zoo.verification.search import Predict, decision_feeds
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,6 +32,7 @@ FAMILIES: dict[str, str] = {
     "missing": "NaN, alone and together, where the source accepts it",
     "unknown": "categories that were not fitted, where the source answers for them",
     "scripts": "text in many scripts, one-letter words, blanks, empty",
+    "decision": "on both sides of, and beside, points where the source's answer turns",
 }
 
 BATCH_NAMES = ("batch", "batch_size", "n", "rows", "none", "unk__0")
@@ -58,16 +60,20 @@ def make_feeds(
     seed: int = 0,
     sample: Optional[Tensors] = None,
     batches: Sequence[int] = (1, 2, 7),
+    predict: Optional[Predict] = None,
 ) -> Iterator[tuple[FeedCase, Tensors]]:
     """Every case with its feeds: one array for each input of the signature, under its name.
 
     Dtypes are those of the signature (text: numpy unicode; bfloat16: float32 that fits it). Axes of
-    the same name have the same size in all inputs of a case; a fixed first axis stays as it is.
+    the same name have the same size in all inputs of a case; a fixed first axis stays as it is. The
+    family ``decision`` needs the source's `predict`.
     """
     maker = FeedMaker(description, seed, sample)
     for family in FAMILIES:
         if maker.applies(family):
             yield from maker.cases(family, batches)
+    if predict is not None:
+        yield from decision_feeds(maker, predict, description)
 
 
 class FeedMaker:
@@ -93,11 +99,14 @@ class FeedMaker:
             sizes = Sizes(batch, self._next_turn())
             yield self._case(family, batch), self.filled(family, sizes)
 
-    def filled(self, family: str, sizes: Sizes) -> Tensors:
-        """All inputs of one case, of a family that fills each element on its own."""
+    def filled(self, family: str, sizes: Sizes, label: str = "") -> Tensors:
+        """All inputs of one case, of a family that fills each element on its own.
+
+        Another `label` gives other values of the same family.
+        """
         feeds: Tensors = {}
         for space in self.spaces:
-            stream = Stream(self.seed, family, sizes.batch, space.spec.name)
+            stream = Stream(self.seed, label or family, sizes.batch, space.spec.name)
             values = "typical" if family == "missing" else family
             feeds[space.spec.name] = fill(space, values, self.shape(space, sizes), stream)
             if family == "missing":
@@ -131,7 +140,7 @@ class FeedMaker:
             first = self.spaces[0].spec.shape
             return (int(first[0]) if first and isinstance(first[0], int) else 1,)
         packed = (
-            min(PACKED_ROWS, self._row_limit()) if self._row_size() <= SMALL_ROW else max(batches, default=1)
+            min(PACKED_ROWS, self._row_limit()) if self.row_size() <= SMALL_ROW else max(batches, default=1)
         )
         if family == "typical":
             return tuple(dict.fromkeys((*batches, packed)))
@@ -145,9 +154,10 @@ class FeedMaker:
         return max((len(s.sample) for s in self.spaces if s.sample is not None and s.sample.ndim), default=1)
 
     def _row_limit(self) -> int:
-        return max(1, min(MAX_ROWS, MAX_ELEMENTS // self._row_size()))
+        return max(1, min(MAX_ROWS, MAX_ELEMENTS // self.row_size()))
 
-    def _row_size(self) -> int:
+    def row_size(self) -> int:
+        """Elements of one row of the largest input."""
         shapes = [self.shape(space, Sizes(1, 0)) for space in self.spaces]
         return max((prod(max(1, length) for length in shape) for shape in shapes), default=1)
 
@@ -178,6 +188,7 @@ def _always(space: InputSpace) -> object:
 
 
 _APPLIES: dict[str, Callable[[InputSpace], object]] = {
+    "decision": lambda space: False,  # found by asking the source: see `decision_feeds`
     "sample": lambda space: space.sample is not None,
     "small": lambda space: space.is_float,
     "edges": lambda space: space.any(lambda column: column.low is not None and column.high is not None),

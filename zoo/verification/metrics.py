@@ -28,7 +28,7 @@ class ErrorStatistics:
         import numpy as np
 
         self.limit = limit
-        self.count = self.finite = self.over = self.nan_mismatch = self.inf_mismatch = 0
+        self.count = self.finite = self.over = self.unstable = self.nan_mismatch = self.inf_mismatch = 0
         self.max_abs = self.max_rel = self.used = 0.0
         self.low, self.high = float("inf"), float("-inf")
         self.worst: Optional[int] = None
@@ -91,6 +91,7 @@ class ErrorStatistics:
             self._sums += [np.sum(error), e @ e, error @ error, a @ a, e @ a]
         self.finite += e.size
         self.over += int(np.sum(used > 1))
+        self._count_unstable(e, error, used)
         self.max_abs = max(self.max_abs, float(error.max()))
         self.max_rel = max(self.max_rel, min(_MOST, float(relative.max(initial=0.0))))
         self.low, self.high = min(self.low, float(e.min())), max(self.high, float(e.max()))
@@ -99,6 +100,11 @@ class ErrorStatistics:
             self.used, self.worst = float(used[top]), int(where[top])
         self._count_errors(error)
         self._count_ulps(e, a)
+
+    def _count_unstable(self, e: np.ndarray, error: np.ndarray, used: np.ndarray) -> None:
+        usual = self.limit.usual
+        if usual is not None:
+            self.unstable += int(((used <= 1) & (error > usual.atol + usual.rtol * abs(e))).sum())
 
     def _count_errors(self, error: np.ndarray) -> None:
         import numpy as np

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 from zoo.records import record
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
 
-    from zoo.tensors import Tensors
+    Arrays = Mapping[str, np.ndarray]
 
 MAX_PERMUTED = 6
 """Most outputs that are matched by trying all orders."""
@@ -27,7 +29,7 @@ class Pairing:
     extra: tuple[str, ...] = ()
 
 
-def pair_outputs(expected: Tensors, actual: Tensors) -> Pairing:
+def pair_outputs(expected: Arrays, actual: Arrays) -> Pairing:
     """By name where any agrees; else in order where shapes fit; else by the only order that fits.
 
     Swapped outputs under the right names stay swapped, so that their values tell.
@@ -42,7 +44,7 @@ def pair_outputs(expected: Tensors, actual: Tensors) -> Pairing:
     return _pairing(names, "shape" if len(orders) == 1 else "position", expected, actual)
 
 
-def _orders(expected: Tensors, actual: Tensors) -> list[dict[str, str]]:
+def _orders(expected: Arrays, actual: Arrays) -> list[dict[str, str]]:
     if len(expected) != len(actual) or len(expected) > MAX_PERMUTED:
         return []
     candidates = (dict(zip(expected, order, strict=True)) for order in permutations(actual))
@@ -61,7 +63,7 @@ def same_shape(expected: tuple[int, ...], actual: tuple[int, ...]) -> bool:
     return expected in (actual, (*actual, 1)) or actual == (*expected, 1)
 
 
-def _pairing(names: dict[str, str], how: str, expected: Tensors, actual: Tensors) -> Pairing:
+def _pairing(names: dict[str, str], how: str, expected: Arrays, actual: Arrays) -> Pairing:
     missing = tuple(name for name in expected if name not in names)
     extra = tuple(name for name in actual if name not in names.values())
     return Pairing(names, how, missing, extra)

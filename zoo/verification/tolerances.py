@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 from zoo.records import Tolerance, record
 
@@ -33,14 +33,15 @@ PRECISIONS = {
 }
 """From the finest to the coarsest. The default bounds are for graphs whose noise was not measured."""
 
-NOISE_FACTOR = 32.0
-"""Errors up to this many times the source's own rounding noise are rounding."""
+NOISE_FACTOR = {"float64": 32.0, "perturbation": 64.0}
+"""Errors up to this many times the source's own rounding noise are rounding, by how it was measured."""
 NOISE_FLOOR = 16.0
 """And up to this many units in the last place of the output's largest element."""
 QUIET = 1e-3
 """A case whose output is smaller than this share of the typical output is bounded as if it were that."""
 MAX_EXCUSED = 0.05
-"""Largest share of label flips inside the noise, outside families that sit on the boundary on purpose."""
+"""Largest share of labels that flip, or elements that jump, inside the noise, outside families that sit on
+the boundary on purpose."""
 ON_THE_BOUNDARY = frozenset({"boundary", "boundary_all", "decision"})
 """Families whose rows are placed where answers jump."""
 
@@ -58,15 +59,29 @@ DEFAULT = Policy()
 
 
 @record
+class Noise:
+    """The source's own rounding noise: how it was measured, its usual size relative to the output's largest
+    element over all cases (`level`), and of each element of this case, if measured (`values`, absolute)."""
+
+    method: str
+    level: float
+    values: Optional[Any] = None
+
+
+@record
 class Limit:
-    """The bound ``atol + rtol·|expected|``, or one in units of noise, for one output of one case."""
+    """The bound ``atol + rtol·|expected| + factor·noise`` for one output of one case.
+
+    `basis` is ``"tolerance"`` (given), ``"noise"`` (measured) or ``"dtype"`` (the default). `usual` is the
+    default bound: what is beyond it and still inside the noise is counted apart.
+    """
 
     precision: Precision
     rtol: float
     atol: float
     basis: str
-    """``"tolerance"`` (given), ``"noise"`` (measured) or ``"dtype"`` (the default)."""
     factor: float = 0.0
+    usual: Optional[Tolerance] = None
 
     def of(self, expected: np.ndarray, noise: Optional[np.ndarray]) -> np.ndarray:
         """The bound of each element, float64."""
@@ -83,23 +98,29 @@ def precision_of(*dtypes: str, policy: Policy = DEFAULT) -> Precision:
     return PRECISIONS[max(names, key=order.index, default="float64")]
 
 
-def limit_for(precision: Precision, scale: float, policy: Policy, noise: Optional[np.ndarray]) -> Limit:
+def limit_for(precision: Precision, scale: float, policy: Policy, noise: Optional[Noise]) -> Limit:
     """The bound for an output whose largest finite element is `scale`.
 
-    With a given tolerance exactly that; with measured `noise` (absolute, of the output's shape) in
-    units of it; else by dtype.
+    With a given tolerance exactly that; with measured noise in units of it; else by dtype.
     """
     if policy.tolerance is not None:
         return Limit(precision, policy.tolerance.rtol, policy.tolerance.atol, "tolerance")
+    usual = Tolerance(precision.rtol, precision.floor * scale)
     if noise is None:
-        return Limit(precision, precision.rtol, precision.floor * scale, "dtype")
-    floor = NOISE_FLOOR * precision.epsilon * scale
-    typical = NOISE_FACTOR * _root_mean_square(noise)
-    return Limit(precision, NOISE_FLOOR * precision.epsilon, floor + typical, "noise", NOISE_FACTOR)
+        return Limit(precision, usual.rtol, usual.atol, "dtype")
+    factor, ulp = NOISE_FACTOR[noise.method], NOISE_FLOOR * precision.epsilon
+    atol = scale * (ulp + factor * noise.level)
+    # A noise above the default bound everywhere is the model's condition, not single elements that jump.
+    return Limit(precision, ulp, atol, "noise", factor, usual if atol < usual.atol else None)
 
 
-def _root_mean_square(noise: np.ndarray) -> float:
+def noise_level(values: np.ndarray, scale: float) -> float:
+    """The usual noise relative to `scale`: the root mean square without the largest hundredth.
+
+    Few elements jump in many models (a row changes places in a sorted list); they are no measure.
+    """
     import numpy as np
 
-    finite = noise[np.isfinite(noise)].astype(np.float64)
-    return float(np.sqrt(np.mean(finite**2))) if finite.size else 0.0
+    finite = np.sort(values[np.isfinite(values)].astype(np.float64), axis=None)
+    kept = finite[: max(1, int(0.99 * finite.size))]
+    return float(np.sqrt(np.mean(kept**2)) / scale) if finite.size and scale > 0 else 0.0

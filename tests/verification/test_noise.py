@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from zoo.records import ColumnDomain, Domain, Signature, SourceDescription, TensorSpec
+from zoo.tensors import load_tensors
+from zoo.verification.noise import NoiseMeter
+from zoo.verification.tolerances import noise_level
+
+
+def described(*columns, dtype="float32"):
+    spec = TensorSpec("x", dtype, ("n", 3))
+    return SourceDescription(Signature((spec,)), domains=(Domain(columns or (ColumnDomain(),)),))
+
+
+class Single:
+    """Computes y = x·w in float32, and in float64 where asked."""
+
+    weights = np.linspace(0.1, 0.7, 3)
+
+    def predict(self, model, feeds):
+        return {"y": feeds["x"].astype(np.float32) @ self.weights.astype(np.float32)}
+
+
+class Double(Single):
+    def predict_precise(self, model, feeds):
+        return {"y": feeds["x"].astype(np.float64) @ self.weights}
+
+
+class Remembering(Single):
+    def __init__(self):
+        self.seen = []
+
+    def predict(self, model, feeds):
+        self.seen.append(feeds["x"].copy())
+        return super().predict(model, feeds)
+
+
+X = {"x": np.random.default_rng(0).standard_normal((500, 3)).astype(np.float32)}
+
+
+@pytest.mark.parametrize("converter", [Single(), Double()])
+def test_both_measurements_find_noise_of_the_size_of_float32_rounding(converter):
+    answer = converter.predict(None, X)
+    noise = NoiseMeter(converter, None, described()).noise(X, answer)
+    assert 1e-8 < noise_level(noise["y"], float(np.abs(answer["y"]).max())) < 3e-7
+
+
+def test_float64_is_used_where_the_converter_offers_it():
+    assert NoiseMeter(Double(), None, described()).method == "float64"
+    assert NoiseMeter(Single(), None, described()).method == "perturbation"
+
+
+def test_every_element_moves_to_a_neighbour_and_zeros_stay():
+    converter = Remembering()
+    feeds = {"x": X["x"].copy()}
+    feeds["x"][0] = 0
+    NoiseMeter(converter, None, described()).noise(feeds, converter.predict(None, feeds))
+    moved = converter.seen[1]
+    assert np.array_equal(moved[0], [0, 0, 0])
+    assert np.array_equal(np.abs(moved[1:].view(np.int32) - feeds["x"][1:].view(np.int32)), np.ones((499, 3)))
+
+
+def test_whole_numbers_and_categories_are_never_moved():
+    converter = Remembering()
+    columns = (ColumnDomain(), ColumnDomain(integral=True), ColumnDomain(categories=(1.0, 2.0)))
+    NoiseMeter(converter, None, described(*columns)).noise(X, converter.predict(None, X))
+    assert not np.array_equal(converter.seen[1][:, 0], X["x"][:, 0])
+    assert np.array_equal(converter.seen[1][:, 1:], X["x"][:, 1:])
+
+
+def test_float64_inputs_move_by_what_float32_would_lose():
+    converter = Remembering()
+    feeds = {"x": X["x"].astype(np.float64)}
+    NoiseMeter(converter, None, described(dtype="float64")).noise(feeds, converter.predict(None, feeds))
+    step = np.abs(converter.seen[1] - feeds["x"]) / np.abs(feeds["x"])
+    assert step.min() > 2.0**-25
+    assert step.max() < 2.0**-22
+
+
+def test_a_model_whose_answers_jump_has_no_measured_noise(tmp_path):
+    meter = NoiseMeter(Single(), None, described(ColumnDomain(values=(0.5,))))
+    assert meter.noise(X, {}) is None
+    meter.write(tmp_path, "000.npz", X, {})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_written_is_what_was_measured(tmp_path):
+    converter = Double()
+    answer = converter.predict(None, X)
+    meter = NoiseMeter(converter, None, described())
+    meter.write(tmp_path, "003.npz", X, answer)
+    assert np.array_equal(load_tensors(tmp_path / "noise" / "003.npz")["y"], meter.noise(X, answer)["y"])
+    assert (tmp_path / "noise" / "method").read_text() == "float64"
+
+
+def test_the_usual_noise_is_not_that_of_the_few_elements_that_jump():
+    values = np.full(1000, 1e-7)
+    values[:5] = 1.0
+    assert noise_level(values, 1.0) == pytest.approx(1e-7)

@@ -1,0 +1,105 @@
+"""What two workers wrote, compared: the source's answers in one folder, the graph's in another.
+
+::
+
+    source/outputs/NNN.npz   the source's answers
+    source/noise/NNN.npz     its rounding noise, where measured, and ``source/noise/method``
+    runtime/outputs/NNN.npz  the graph's answers
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from zoo.records import CaseResult, record
+from zoo.verification.comparison import Criteria, compare, magnitude
+from zoo.verification.noise import METHOD_FILE
+from zoo.verification.stored import StoredTensors
+from zoo.verification.tolerances import NOISE_FACTOR, Noise, Policy, noise_level
+from zoo.verification.verdict import Evidence, verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    import numpy as np
+
+    from zoo.jobs import CaseFile, CaseList
+    from zoo.records import SourceDescription, VerificationReport
+
+TYPICAL = ("typical", "sample")
+
+
+@record
+class Answers:
+    """What one worker did: its cases and the folder with their files."""
+
+    cases: CaseList
+    folder: Path
+
+
+def judge(
+    source: Answers, runtime: Answers, description: SourceDescription, policy: Policy
+) -> VerificationReport:
+    """Compare all cases. One that the source refused is skipped; one that only the graph refused failed."""
+    ran = {file.number: file for file in runtime.cases.cases}
+    scales = typical_scales(source)
+    criteria = Criteria(description.roles, policy, noise_levels(source, scales), scales)
+    cases = [
+        _compared(file, ran.get(file.number), (source.folder, runtime.folder), criteria)
+        for file in source.cases.cases
+    ]
+    seconds = sum(source.cases.seconds.values()) + sum(runtime.cases.seconds.values())
+    return verdict(cases, Evidence(policy, description.versions, description.notes, seconds))
+
+
+def typical_scales(source: Answers) -> dict[str, float]:
+    """The largest finite magnitude of each numeric output in the source's answers to typical feeds."""
+    scales: dict[str, float] = {}
+    for file in source.cases.cases:
+        if file.refusal is None and file.case.family in TYPICAL:
+            for name, array in StoredTensors(source.folder / "outputs" / file.name).items():
+                if array.dtype.kind in "fiub":
+                    scales[name] = max(scales.get(name, 0.0), magnitude(array))
+    return scales
+
+
+def noise_levels(source: Answers, scales: dict[str, float]) -> dict[str, Noise]:
+    """The usual noise of each output: the largest level over the typical cases."""
+    method = _method(source.folder)
+    if method is None:
+        return {}
+    levels: dict[str, Noise] = {}
+    for file in source.cases.cases:
+        if file.case.family in TYPICAL:
+            for name, values in _noise_of(source.folder, file).items():
+                level = noise_level(values, scales.get(name, 0.0))
+                levels[name] = Noise(method, max(level, levels[name].level if name in levels else 0.0))
+    return levels
+
+
+def _method(folder: Path) -> str | None:
+    path = folder / "noise" / METHOD_FILE
+    method = path.read_text(encoding="utf-8").strip() if path.is_file() else None
+    return method if method in NOISE_FACTOR else None
+
+
+def _noise_of(folder: Path, file: CaseFile) -> Mapping[str, np.ndarray]:
+    path = folder / "noise" / file.name
+    return StoredTensors(path) if path.is_file() else {}
+
+
+def _compared(
+    asked: CaseFile, ran: CaseFile | None, folders: tuple[Path, Path], criteria: Criteria
+) -> CaseResult:
+    if asked.refusal is not None:
+        return CaseResult(asked.case, skipped=f"the source refuses it: {asked.refusal}")
+    if ran is None or ran.refusal is not None:
+        reason = "nothing" if ran is None else ran.refusal
+        return CaseResult(asked.case, error=f"the source answers, the graph does not: {reason}")
+    measured = _noise_of(folders[0], asked)
+    noise = {name: replace(usual, values=measured.get(name)) for name, usual in criteria.noise.items()}
+    expected = StoredTensors(folders[0] / "outputs" / asked.name)
+    actual = StoredTensors(folders[1] / "outputs" / asked.name)
+    return compare(asked.case, expected, actual, replace(criteria, noise=noise))

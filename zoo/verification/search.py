@@ -1,0 +1,190 @@
+"""Rows on the boundary of a decision, found by asking the source.
+
+A saturated classifier answers 0 or 1 for every ordinary row, whatever its weights: only where its
+answer turns do wrong weights show. Between two rows with different answers the turning point is
+found by bisection, in the input's own floating-point format: for a smooth model that is a row of
+doubt, for trees two neighbouring numbers on both sides of a split that is really reached.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Callable, Iterator, Mapping, Optional, Tuple
+
+from zoo.records import FeedCase, SourceDescription, record
+from zoo.verification.draws import Stream
+from zoo.verification.feed_values import cast
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from zoo.tensors import Tensors
+    from zoo.verification.feeds import FeedMaker
+
+Predict = Callable[[Mapping[str, "np.ndarray"]], "Tensors"]
+
+PAIRS = 96
+"""Pairs of rows that are searched between, where a row is small."""
+STEPS = 40
+"""Halvings: enough to come down to neighbouring float32 numbers."""
+SMALL_ROW = 1024
+"""Most elements of a small row; larger ones get `FEW_PAIRS` and `FEW_STEPS`, for each step is a run."""
+FEW_PAIRS, FEW_STEPS = 2, 8
+BESIDE = (0.0, 1e-3, -1e-3, 1e-2, -1e-2)
+"""Rows are also placed this share of the way beside the turning point."""
+
+
+@record
+class Line:
+    """Rows `start` and `end` of every input that moves; the others stay as in `fixed`."""
+
+    start: Tensors
+    end: Tensors
+    fixed: Tensors
+
+    def at(self, share: np.ndarray) -> Tensors:
+        """One row for each pair, `share` of its way, in the dtype of the input."""
+        rows = dict(self.fixed)
+        for name, start in self.start.items():
+            part = share.reshape((-1, *[1] * (start.ndim - 1)))
+            rows[name] = cast(start * (1 - part) + self.end[name] * part, self.dtypes[name])
+        return rows
+
+    @property
+    def dtypes(self) -> dict[str, str]:
+        return {name: str(array.dtype) for name, array in self.fixed.items()}
+
+
+def decision_feeds(
+    maker: FeedMaker, predict: Predict, description: SourceDescription
+) -> Iterator[Tuple[FeedCase, Tensors]]:
+    """One case with rows on both sides of, and beside, the points where the source's answer turns.
+
+    Yields nothing where no float input can move, rows cannot be packed, or no answer differs.
+    """
+    if maker.batch_axis is None or maker.axes.get(maker.batch_axis):
+        return
+    small = maker.row_size() <= SMALL_ROW
+    line = _line(maker, PAIRS if small else FEW_PAIRS)
+    decides = None if line is None else _decision(line, predict, description)
+    if line is None or decides is None:
+        return
+    low, high = _bisected(line, predict, decides, STEPS if small else FEW_STEPS)
+    rows = _beside(line, low, high, decides.turns)
+    count = len(next(iter(rows.values())))
+    yield FeedCase(f"decision-{count}", "decision", count, maker.seed), rows
+
+
+@record
+class Decision:
+    """Which side of the decision a row's answer is on; `turns` are the pairs whose ends differ."""
+
+    side: Callable[[Tensors], np.ndarray]
+    turns: np.ndarray
+
+
+def _line(maker: FeedMaker, pairs: int) -> Optional[Line]:
+    """Half of the pairs differ in everything, the others in one index of the last axis."""
+    from zoo.verification.feeds import Sizes
+
+    start = maker.filled("typical", Sizes(pairs, 0), "search")
+    other = maker.filled("typical", Sizes(pairs, 0), "search end")
+    moving = [space.spec.name for space in maker.spaces if _moves(space)]
+    if not moving:
+        return None
+    ends = {name: _one_column(start[name], other[name], maker.seed) for name in moving}
+    return Line({name: start[name].astype("float64") for name in moving}, ends, start)
+
+
+def _moves(space: object) -> bool:
+    """Whether values between two others are inputs too: floats that are no categories or counts."""
+    from zoo.verification.feed_values import InputSpace
+
+    assert isinstance(space, InputSpace)
+    discrete = space.any(lambda column: column.categories or column.integral)
+    return space.is_float and not discrete and len(space.spec.shape) > 0
+
+
+def _one_column(start: np.ndarray, other: np.ndarray, seed: int) -> np.ndarray:
+    end = other.astype("float64")
+    if start.ndim != 2 or start.shape[1] < 2:
+        return end
+    columns = Stream(seed, "search column").integers((len(start),), 0, start.shape[1] - 1)
+    for row in range(0, len(start), 2):
+        kept = end[row, columns[row]]
+        end[row] = start[row]
+        end[row, columns[row]] = kept
+    return end
+
+
+def _decision(line: Line, predict: Predict, description: SourceDescription) -> Optional[Decision]:
+    """By the label, else by the largest column, else by which end's answer is nearer."""
+    import numpy as np
+
+    first, last = predict(line.at(_shares(line, 0.0))), predict(line.at(_shares(line, 1.0)))
+    pairs = len(_shares(line, 0.0))
+    for name, read in _readers(first, description, pairs):
+        a, b = read(first[name]), read(last[name])
+        turns = np.flatnonzero(a != b) if a.ndim == 1 else np.flatnonzero(np.any(a != b, axis=1))
+        if turns.size:
+            return Decision(_side(name, read, a, b), turns)
+    return None
+
+
+Reader = Callable[["np.ndarray"], "np.ndarray"]
+
+
+def _readers(answer: Tensors, description: SourceDescription, pairs: int) -> Iterator[Tuple[str, Reader]]:
+    """Outputs by how well they tell a decision, each with what to read from it."""
+    rows = {name: array for name, array in answer.items() if array.ndim and len(array) == pairs}
+    roles = description.roles
+    for name, array in rows.items():
+        if roles.get(name) == "label" and array.ndim == 1:
+            yield name, lambda array: array
+    for name, array in rows.items():
+        if array.dtype.kind == "f" and array.ndim == 2 and array.shape[1] > 1:
+            yield name, lambda array: array.argmax(axis=1)
+    for name, array in rows.items():
+        if array.dtype.kind == "f":
+            yield name, lambda array: array.reshape(len(array), -1).astype("float64")
+
+
+def _side(name: str, read: Reader, a: np.ndarray, b: np.ndarray) -> Callable[[Tensors], np.ndarray]:
+    import numpy as np
+
+    def beyond(answer: Tensors) -> np.ndarray:
+        """True for each pair whose answer is no longer that of its start."""
+        now = read(answer[name])
+        if now.ndim == 1:
+            return np.asarray(now != a)
+        with np.errstate(invalid="ignore", over="ignore"):
+            return np.asarray(np.abs(now - a).sum(axis=1) > np.abs(now - b).sum(axis=1))
+
+    return beyond
+
+
+def _bisected(line: Line, predict: Predict, decides: Decision, steps: int) -> Tuple[np.ndarray, np.ndarray]:
+    low, high = _shares(line, 0.0), _shares(line, 1.0)
+    for _ in range(steps):
+        middle = (low + high) / 2
+        turned = decides.side(predict(line.at(middle)))
+        low, high = _where(turned, low, middle), _where(turned, middle, high)
+    return low, high
+
+
+def _beside(line: Line, low: np.ndarray, high: np.ndarray, turns: np.ndarray) -> Tensors:
+    import numpy as np
+
+    parts = [line.at(share + step) for step in BESIDE for share in ((low, high) if step == 0 else (low,))]
+    return {name: np.concatenate([part[name][turns] for part in parts]) for name in parts[0]}
+
+
+def _shares(line: Line, value: float) -> np.ndarray:
+    import numpy as np
+
+    return np.full(len(next(iter(line.start.values()))), value)
+
+
+def _where(condition: np.ndarray, yes: np.ndarray, no: np.ndarray) -> np.ndarray:
+    import numpy as np
+
+    return np.where(condition, yes, no)
