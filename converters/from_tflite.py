@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Mapping
 
 from converters import onnx_checks, tflite_files
-from converters.tensorflow_graphs import failed, supported_opset, to_model
+from converters.tensorflow_graphs import FAILURES, failed, supported_opset, to_model
 from converters.tensorflow_programs import axis_name
 from converters.tensorflow_runtime import heard, quiet, tensorflow, versions
 from converters.tflite_graphs import parsed
@@ -72,14 +72,7 @@ class TFLiteConverter:
         with heard() as messages, quiet(), tensorflow().device("/cpu:0"):
             try:
                 converted = to_model(lambda: parsed(model.flatbuffer, model.entry, model.interpreter, opset))
-            except (
-                ValueError,
-                TypeError,
-                KeyError,
-                AttributeError,
-                NotImplementedError,
-                RuntimeError,
-            ) as error:
+            except FAILURES as error:
                 raise failed(error, messages) from error
         return onnx_checks.finished(converted, model.signature, messages)
 

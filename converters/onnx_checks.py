@@ -65,10 +65,11 @@ def refuse_frozen_axes(model: onnx.ModelProto, promised: Signature) -> None:
     for spec in (*promised.inputs, *promised.outputs):
         dims = values[spec.name].type.tensor_type.shape.dim
         for axis, (dim, given) in enumerate(zip(dims, spec.shape)):
-            if isinstance(given, str) and dim.HasField("dim_value") and dim.dim_value >= 0:
+            if isinstance(given, str) and _is_fixed(dim):
+                size = dim.dim_value
                 raise UnsupportedModelError(
-                    f"axis {axis} ({given!r}) of {spec.name!r} was frozen to {dim.dim_value} by the conversion",
-                    hint=f"If that size is right for you, ask for it: --input '{_fixed(spec, axis, dim.dim_value)}'.",
+                    f"axis {axis} ({given!r}) of {spec.name!r} was frozen to {size} by the conversion",
+                    hint=f"If that size is right for you, ask for it: --input '{_fixed(spec, axis, size)}'.",
                 )
 
 
@@ -79,9 +80,7 @@ def declare(model: onnx.ModelProto, promised: Signature) -> None:
         if not spec.shape:
             continue
         shape = values[spec.name].type.tensor_type.shape
-        known = [
-            dim.dim_value if dim.HasField("dim_value") and dim.dim_value >= 0 else None for dim in shape.dim
-        ]
+        known = [dim.dim_value if _is_fixed(dim) else None for dim in shape.dim]
         del shape.dim[:]
         for axis, given in enumerate(spec.shape):
             inferred = known[axis] if axis < len(known) else None
@@ -96,7 +95,7 @@ def declared(model: onnx.ModelProto) -> Signature:
 
 
 def check(model: onnx.ModelProto) -> None:
-    """Raise `ConversionError` when onnx.checker finds the graph broken (models above 2 GB are not checked)."""
+    """Raise `ConversionError` when onnx.checker finds the graph broken; it reads no model above 2 GB."""
     import onnx
 
     if model.ByteSize() > LARGEST_PROTO:
@@ -133,6 +132,10 @@ def _is_known(node: onnx.NodeProto, model: onnx.ModelProto) -> bool:
 
 def _title(node: onnx.NodeProto) -> str:
     return f"{node.op_type} (domain {node.domain!r})" if node.domain else node.op_type
+
+
+def _is_fixed(dim: onnx.TensorShapeProto.Dimension) -> bool:
+    return bool(dim.HasField("dim_value") and dim.dim_value >= 0)
 
 
 def _set_dim(dim: onnx.TensorShapeProto.Dimension, size: int | str) -> None:

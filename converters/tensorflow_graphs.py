@@ -6,7 +6,8 @@ it returned is therefore checked by `onnx_checks` before anyone sees it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable
+import contextlib
+from typing import TYPE_CHECKING, Any, Callable, Iterator
 
 from converters import onnx_checks
 from converters.tensorflow_operations import handlers
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
 DEFAULT_OPSET = 17
 NEWEST_OPSET = 18
 """tf2onnx 1.17 maps to no later one."""
+FAILURES = (ValueError, TypeError, KeyError, IndexError, AttributeError, NotImplementedError, RuntimeError)
+"""What tf2onnx raises on a graph that it cannot handle."""
+
+KEPT_WHOLE = ("_XlaMustCompile", "_noinline")
+"""Attributes for which TensorFlow does not inline a function; tf2onnx has no calls."""
 
 
 def supported_opset(opset: int | None) -> int:
@@ -64,7 +70,7 @@ def _mapped(program: Program, opset: int, messages: list[str]) -> onnx.ModelProt
         return to_model(
             lambda: _parsed(graph_def, tables, tensors, opset),
         )
-    except (ValueError, TypeError, KeyError, AttributeError, NotImplementedError, RuntimeError) as error:
+    except FAILURES as error:
         raise failed(error, messages) from error
 
 
@@ -85,10 +91,39 @@ def _tensors(program: Program) -> _Tensors:
 
 def _frozen(program: Program, tensors: _Tensors) -> tuple[Any, Any]:
     loader = tf2onnx().tf_loader
-    with tensorflow().device("/cpu:0"):
-        return loader.from_trackable(  # type: ignore[no-any-return]
+    with tensorflow().device("/cpu:0"), _captures_kept(program.concrete):
+        graph_def, tables = loader.from_trackable(
             program.owner, program.concrete, tensors.inputs, tensors.outputs, False
         )
+        if _release_compiled(graph_def):
+            with tensorflow().Graph().as_default():
+                graph_def = loader.tf_optimize(tensors.inputs, tensors.outputs, graph_def)
+    return graph_def, tables
+
+
+@contextlib.contextmanager
+def _captures_kept(concrete: Any) -> Iterator[None]:
+    """Give a function back the tables that tf2onnx takes from its captures, without which it cannot run."""
+    captures = concrete.graph.function_captures
+    kept = [(values, dict(values)) for values in (captures.by_val_internal, captures.by_val_external)]
+    inputs = list(concrete._captured_inputs)
+    try:
+        yield
+    finally:
+        concrete._captured_inputs = inputs
+        for values, before in kept:
+            values.clear()
+            values.update(before)
+
+
+def _release_compiled(graph_def: Any) -> bool:
+    """Let TensorFlow inline functions kept whole for XLA, such as Keras's grouped convolution."""
+    functions = list(graph_def.library.function)
+    nodes = [*graph_def.node, *(node for function in functions for node in function.node_def)]
+    held = [(item, mark) for item in (*nodes, *functions) for mark in KEPT_WHOLE if mark in item.attr]
+    for item, mark in held:
+        del item.attr[mark]
+    return bool(held)
 
 
 def _parsed(graph_def: Any, tables: Any, tensors: _Tensors, opset: int) -> Any:
@@ -99,7 +134,7 @@ def _parsed(graph_def: Any, tables: Any, tensors: _Tensors, opset: int) -> Any:
             graph,
             continue_on_error=True,
             opset=opset,
-            custom_op_handlers=handlers(),
+            custom_op_handlers=handlers(tables),
             input_names=tensors.inputs,
             output_names=tensors.outputs,
             tensors_to_rename=tensors.renamed,

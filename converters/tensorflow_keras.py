@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any, Iterable, Mapping
 
-from converters.tensorflow_models import Port, Source, suffixed
+from converters.tensorflow_models import Source, suffixed
+from converters.tensorflow_programs import Port
 from converters.tensorflow_runtime import first, quiet, tensorflow
 from zoo.errors import (
     ConversionError,
@@ -20,6 +21,17 @@ if TYPE_CHECKING:
 
     from zoo.records import ConversionRequest
 
+LOADING_FAILURES = (
+    ValueError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    OSError,
+    ImportError,
+    NotImplementedError,
+)
+"""What Keras raises on a file that it cannot read."""
+
 
 def keras_archive(path: Path, request: ConversionRequest) -> Any:
     """The model of a ``.keras`` file, without its optimiser and with Keras's safe mode on."""
@@ -27,7 +39,7 @@ def keras_archive(path: Path, request: ConversionRequest) -> Any:
 
 
 def hdf5_model(path: Path, request: ConversionRequest) -> Any:
-    """The model of a whole-model ``.h5`` file; of Keras 2's, through tf_keras where Keras 3 cannot read it."""
+    """The model of a whole-model ``.h5`` file; Keras 2's through tf_keras where Keras 3 cannot read it."""
     try:
         return _loaded(path, ".h5")
     except UnsupportedFileError as error:
@@ -59,7 +71,7 @@ def written_by_keras_2(path: Path) -> bool:
 
 
 def keras_source(model: Any, notes: Iterable[str] = ()) -> Source:
-    """A Keras model as a `Source`: inputs and outputs under the names of its layers or of its dictionaries."""
+    """A Keras model as a `Source`: its tensors under the names of its layers or of its dictionaries."""
     ports = _ports(model)
     with quiet():
         arguments = _arguments(model, [port.name for port in ports])
@@ -84,15 +96,7 @@ def _loaded(path: Path, suffix: str) -> Any:
 
         try:
             return keras.saving.load_model(str(named), _custom_objects(keras), compile=False, safe_mode=True)
-        except (
-            ValueError,
-            TypeError,
-            KeyError,
-            AttributeError,
-            OSError,
-            ImportError,
-            NotImplementedError,
-        ) as error:
+        except LOADING_FAILURES as error:
             raise UnsupportedFileError(
                 f"Keras {keras.__version__} cannot load {path.name}: {first(error)}",
                 hint=_loading_hint(error),
@@ -102,7 +106,7 @@ def _loaded(path: Path, suffix: str) -> Any:
 def _custom_objects(keras: Any) -> dict[str, Any]:
     """Layers that read what Keras 2 wrote into their configuration and Keras 3 refuses."""
 
-    class DepthwiseConv2D(keras.layers.DepthwiseConv2D):  # type: ignore[misc]
+    class DepthwiseConv2D(keras.layers.DepthwiseConv2D):
         def __init__(self, *args: Any, groups: int = 1, **kwargs: Any) -> None:
             super().__init__(*args, **kwargs)
 
@@ -127,7 +131,7 @@ def _loaded_by_keras_2(path: Path, reason: UnsupportedFileError) -> Any:
             ) from error
         try:
             return tf_keras.models.load_model(str(named), compile=False)
-        except (ValueError, TypeError, KeyError, AttributeError, OSError) as error:
+        except LOADING_FAILURES as error:
             raise UnsupportedFileError(
                 f"neither Keras 3 nor tf_keras {tf_keras.__version__} can load {path.name}: {first(error)}",
                 hint=reason.hint,

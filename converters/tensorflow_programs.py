@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @record
 class Port:
-    """An input of a TensorFlow callable: its name, dtype and shape (None: dynamic; None in all: rank unknown)."""
+    """An input of a TensorFlow callable. A None in `shape` is a dynamic axis, a None for it no known rank."""
 
     name: str
     dtype: str
@@ -93,7 +93,7 @@ def _concrete(function: Callable[..., Any], signature: Sequence[Any]) -> Any:
     tf = tensorflow()
     try:
         with quiet(), tf.device("/cpu:0"):
-            return tf.function(function, input_signature=signature, autograph=False).get_concrete_function()
+            return tf.function(function, input_signature=signature).get_concrete_function()
     except (TypeError, ValueError, NotImplementedError, tf.errors.OpError) as error:
         shapes = ", ".join(f"{spec.dtype.name}{list(spec.shape)}" for spec in signature)
         raise ConversionError(

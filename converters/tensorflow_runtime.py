@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import sys
 import warnings
 from importlib.metadata import PackageNotFoundError, version
@@ -85,7 +86,6 @@ def quiet() -> Iterator[None]:
             "tf2onnx",
             "google",
             "h5py",
-            "jax",
             "ml_dtypes",
             "numpy",
         ):
@@ -113,7 +113,11 @@ def heard(name: str = "tf2onnx") -> Iterator[List[str]]:
 
 def first(error: BaseException, limit: int = 300) -> str:
     """The beginning of another library's message, on one line."""
-    text = " ".join(str(error).split()) or type(error).__name__
+    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line).strip() for line in str(error).splitlines()]
+    if lines and lines[0] == "in user code:":
+        # AutoGraph puts the whole traceback first and the reason after it.
+        lines = [line for line in lines if not line.startswith("File ")][-4:]
+    text = " ".join(filter(None, lines)) or type(error).__name__
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 

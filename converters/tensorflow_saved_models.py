@@ -35,7 +35,7 @@ def saved_model(path: Path, request: ConversionRequest) -> Source:
             return _source(path, tags, wanted)
     except (OSError, ValueError, KeyError, RuntimeError, AttributeError, tf.errors.OpError) as error:
         raise UnsupportedFileError(
-            f"TensorFlow cannot load the SavedModel {path.name}: {first(error)}"
+            f"TensorFlow cannot load SavedModel {path.name}: {first(error)}"
         ) from error
 
 

@@ -93,13 +93,13 @@ def notes(model: Any, subgraph: int) -> tuple[str, ...]:
         found.append("float16 weights: TFLite and ONNX both widen them to float32 before use")
     if "INT8" in kinds and _has_float_products(model, subgraph):
         found.append(
-            "tolerance class dynamic-range: TFLite quantises the activations of int8-weight products at run time, "
-            "ONNX computes them in float32"
+            "tolerance class dynamic-range: TFLite quantises the activations of products with int8 weights "
+            "at run time, ONNX computes them in float32"
         )
     if activations & {"INT8", "UINT8", "INT16"} or _has_quantised_products(model, subgraph):
         found.append(
-            "tolerance class quantised: TFLite rounds in integer arithmetic, ONNX dequantises and rounds again; "
-            "an output may differ by a step of its scale"
+            "tolerance class quantised: TFLite rounds in integer arithmetic, ONNX dequantises and rounds "
+            "again; an output may differ by steps of its scale"
         )
     return tuple(found)
 

@@ -66,7 +66,7 @@ def test_an_unknown_signature_names_the_known_ones(two_signatures, converter):
 
 
 def test_a_folder_that_is_no_saved_model_is_refused(tmp_path, converter):
-    with pytest.raises(UnsupportedFileError, match="cannot load the SavedModel"):
+    with pytest.raises(UnsupportedFileError, match="cannot load SavedModel"):
         convert(converter, tmp_path, "saved_model")
 
 

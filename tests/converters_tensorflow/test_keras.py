@@ -133,7 +133,7 @@ def test_a_live_tf_function_keeps_its_keys(tf, converter):
 
 
 def test_something_else_than_a_model_is_refused(converter):
-    with pytest.raises(ConversionError, match="builtins.dict is no Keras model"):
+    with pytest.raises(ConversionError, match=r"builtins\.dict is no Keras model"):
         converter.describe({}, request(__file__, "tensorflow", "live"))
 
 
@@ -172,7 +172,8 @@ def test_weights_alone_are_loaded_into_the_builders_model(keras, tmp_path, conve
     with quiet():
         model.save_weights(tmp_path / "m.weights.h5")
     (tmp_path / "my_nets.py").write_text(
-        "from tests.converters_tensorflow.test_keras import cnn\nimport keras\ndef build():\n    return cnn(keras)\n"
+        "import keras\nfrom tests.converters_tensorflow.test_keras import cnn\n\n"
+        "def build():\n    return cnn(keras)\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     options = {"builder": "my_nets:build"}
