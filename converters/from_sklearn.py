@@ -33,6 +33,7 @@ class SklearnConverter:
 
     def __init__(self) -> None:
         self._saved_by: dict[str, str] = {}
+        self._last: tuple[Any, Layout] | None = None
 
     def load(self, artifact: Artifact, request: ConversionRequest) -> Any:
         """The fitted estimator. ``options["steps"]`` names files that are chained behind the first.
@@ -80,10 +81,16 @@ class SklearnConverter:
 
     def predict(self, model: Any, feeds: Mapping[str, np.ndarray]) -> Tensors:
         """scikit-learn's own answers for the rows of `feeds`, under the graph's output names."""
-        found = layout(model)
+        found = self._reading(model)
         with probing.quiet():
             arrays, _ = answers.observed(model, rows(found, feeds))
         return arrays
+
+    def _reading(self, model: Any) -> Layout:
+        """The layout of the model, kept for the next feed: facts of a large forest take a while."""
+        if self._last is None or self._last[0] is not model:
+            self._last = (model, layout(model))
+        return self._last[1]
 
     def _layout(self, model: Any, request: ConversionRequest) -> Layout:
         sampled = tuple(probing.sampled_specs(request.sample))

@@ -8,6 +8,7 @@ estimator is asked for.
 from __future__ import annotations
 
 import pkgutil
+from contextlib import nullcontext
 from functools import lru_cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Sequence, Union
@@ -72,12 +73,16 @@ class Emitter:
         return self.facts()
 
 
-def emitter(estimator: Any, graph: Graph) -> Emitter:
-    """The emitter of a fitted estimator. Raises `UnsupportedModelError` where there is none."""
+def emitter(estimator: Any, graph: Graph, step: str | None = None) -> Emitter:
+    """The emitter of a fitted estimator. Raises `UnsupportedModelError` where there is none.
+
+    `step` is its name in the meta-estimator that asks, for the refusal.
+    """
     name = public_name(type(estimator))
     kind = _table().get(name)
     if kind is None:
-        raise graph.refuse(f"{name} has no converter", _way_out(estimator))
+        with graph.scope(step) if step else nullcontext():
+            raise graph.refuse(f"{name} has no converter", _way_out(estimator))
     made: Emitter = kind(estimator, graph)
     return made
 

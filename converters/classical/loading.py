@@ -86,17 +86,23 @@ def _unpickled(path: Path) -> Any:
     try:
         return joblib.load(path)
     except ModuleNotFoundError as error:
+        if str(error.name).partition(".")[0] == "sklearn":
+            raise _other_version(path, error) from error
         raise MissingPackageError(
             f"{path.name} needs the module {error.name!r}, which is not installed",
             hint=f"Install the package that has {error.name!r}, or the project it was trained in.",
         ) from error
     except Exception as error:
-        from sklearn import __version__
+        raise _other_version(path, error) from error
 
-        raise UnsupportedFileError(
-            f"{path.name} cannot be loaded by scikit-learn {__version__}: {type(error).__name__}: {error}",
-            hint="It was probably saved by another version: convert it where that version is installed.",
-        ) from error
+
+def _other_version(path: Path, error: Exception) -> UnsupportedFileError:
+    from sklearn import __version__
+
+    return UnsupportedFileError(
+        f"{path.name} cannot be loaded by scikit-learn {__version__}: {type(error).__name__}: {error}",
+        hint="It is broken, or another version saved it: convert it where that version is installed.",
+    )
 
 
 @contextmanager

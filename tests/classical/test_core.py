@@ -139,6 +139,13 @@ def test_logistic_regression(target, C, matrix, classes) -> None:
     assert_same(model, matrix)
 
 
+def test_a_score_of_exactly_zero_is_the_first_class() -> None:
+    X = np.array([[-1.0], [1.0], [0.0], [2.0], [-2.0]])
+    model = LogisticRegression(fit_intercept=False).fit(X, ["b", "a", "b", "a", "b"])
+    assert model.decision_function([[0.0]])[0] == 0
+    assert_same(model, X)
+
+
 @pytest.mark.parametrize("model", [LinearRegression(), Ridge()], ids=repr)
 @pytest.mark.parametrize("targets", [1, 2])
 def test_linear_regressors(model, targets, matrix) -> None:
@@ -255,6 +262,23 @@ def test_whole_number_columns_beside_floats_keep_the_decimals(sparse_threshold, 
     inputs = (TensorSpec("alter", "int64", ("batch", 1)),)
     description = assert_same(model.fit(frame, y), frame, Options(inputs=inputs))
     assert [spec.name for spec in description.signature.inputs] == ["alter", "Größe", "city"]
+
+
+@pytest.mark.parametrize("first", ["alter", "Größe"])
+def test_whole_numbers_and_floats_of_separate_groups_are_joined_as_floats(first, frame) -> None:
+    second = "Größe" if first == "alter" else "alter"
+    model = ColumnTransformer([("a", "passthrough", [first]), ("b", "passthrough", [second])])
+    inputs = (TensorSpec("alter", "int64", ("batch", 1)),)
+    assert_same(model.fit(frame), frame, Options(inputs=inputs))
+
+
+def test_a_sparse_matrix_is_scaled_by_multiplication_as_the_source_does(frame) -> None:
+    columns = ColumnTransformer(
+        [("num", "passthrough", ["Größe", "alter"]), ("cat", OneHotEncoder(), ["city"])], sparse_threshold=1.0
+    )
+    assert_same(
+        make_pipeline(columns, StandardScaler(with_mean=False)).fit(frame), frame, Options(rtol=1e-17)
+    )
 
 
 def test_transformer_weights_and_feature_union(matrix, classes) -> None:

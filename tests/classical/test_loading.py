@@ -80,6 +80,13 @@ def test_a_missing_module_is_named(tmp_path) -> None:
         load(path)
 
 
+def test_a_module_of_an_older_scikit_learn_is_a_matter_of_versions(tmp_path) -> None:
+    path = tmp_path / "model.pkl"
+    path.write_bytes(b"csklearn.linear_model.logistic\nLogisticRegression\n.")
+    with pytest.raises(UnsupportedFileError, match=r"linear_model\.logistic"):
+        load(path)
+
+
 def resaved(path: Path, model: object, version: str) -> None:
     """`model` as the pickle of another version would say it."""
     from sklearn import __version__

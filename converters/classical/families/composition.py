@@ -30,17 +30,19 @@ class Pipeline(Emitter):
 
     @property
     def width(self) -> int:
-        first = self.steps[0][1] if self.steps else None
-        return emitter(first, self.graph).width if first is not None else 1
+        return self._writers()[0].width if self.steps else int(self.estimator.n_features_in_)
 
     @property
     def reads_texts(self) -> bool:
-        return bool(self.steps) and emitter(self.steps[0][1], self.graph).reads_texts
+        return bool(self.steps) and self._writers()[0].reads_texts
 
     def offers(self, capability: str) -> bool:
         if _identity(self.estimator.steps[-1][1]):
             return capability == "transform"
-        return emitter(self.estimator.steps[-1][1], self.graph).offers(capability)
+        return self._writers()[-1].offers(capability)
+
+    def _writers(self) -> list[Emitter]:
+        return [emitter(step, self.graph, name) for name, step in self.steps]
 
     def _last(self, capability: str, X: Features) -> Any:
         for name, step in self.estimator.steps[:-1]:
@@ -68,7 +70,7 @@ class Pipeline(Emitter):
         return self._last("score_samples", X)
 
     def facts(self) -> list[Feature]:
-        writers = [emitter(step, self.graph) for _, step in self.steps]
+        writers = self._writers()
         if not writers:
             return []
         known = writers[-1].facts()
@@ -78,8 +80,8 @@ class Pipeline(Emitter):
 
     def facts_before(self, after: Sequence[Feature]) -> list[Feature]:
         known = list(after)
-        for _, step in reversed(self.steps):
-            known = emitter(step, self.graph).facts_before(known)
+        for writer in reversed(self._writers()):
+            known = writer.facts_before(known)
         return known
 
 
@@ -118,7 +120,7 @@ class ColumnTransformer(Emitter):
         found: list[list[Feature]] = [[] for _ in range(self.width)]
         for name, step, indices, _ in self._groups():
             behind = self._behind(name, after)
-            known = self._group_facts(step, behind, len(indices))
+            known = self._group_facts(name, step, behind, len(indices))
             for index, fact in zip(indices, known):
                 found[index].append(fact)
         return [merge(facts) if facts else Feature(used=False) for facts in found]
@@ -127,9 +129,9 @@ class ColumnTransformer(Emitter):
         span = getattr(self.estimator, "output_indices_", {}).get(name)
         return list(after[span]) if span is not None else []
 
-    def _group_facts(self, step: Any, behind: list[Feature], count: int) -> list[Feature]:
+    def _group_facts(self, name: str, step: Any, behind: list[Feature], count: int) -> list[Feature]:
         if not _identity(step):
-            return emitter(step, self.graph).facts_before(behind)
+            return emitter(step, self.graph, name).facts_before(behind)
         return behind if len(behind) == count else unknown(count)
 
 
@@ -140,15 +142,17 @@ class FeatureUnion(Emitter):
         weights = self.estimator.transformer_weights or {}
         return [(n, t, weights.get(n)) for n, t in self.estimator.transformer_list if t != "drop"]
 
+    def _writers(self) -> list[Emitter]:
+        return [emitter(step, self.graph, name) for name, step, _ in self._members() if not _identity(step)]
+
     @property
     def width(self) -> int:
-        return max(emitter(step, self.graph).width for _, step, _ in self._members() if not _identity(step))
+        writers = self._writers()
+        return max(writer.width for writer in writers) if writers else int(self.estimator.n_features_in_)
 
     @property
     def reads_texts(self) -> bool:
-        return any(
-            emitter(step, self.graph).reads_texts for _, step, _ in self._members() if not _identity(step)
-        )
+        return any(writer.reads_texts for writer in self._writers())
 
     def transform(self, X: Features) -> Features:
         parts = []
@@ -163,15 +167,15 @@ class FeatureUnion(Emitter):
 
     def facts_before(self, after: Sequence[Feature]) -> list[Feature]:
         known, start = [], 0
-        for _, step, _ in self._members():
+        for name, step, _ in self._members():
             count = self._output_count(step)
             behind = list(after[start : start + count])
             start += count
-            known.append((behind or unknown(self.width)) if _identity(step) else self._ask(step, behind))
+            if _identity(step):
+                known.append(behind or unknown(self.width))
+            else:
+                known.append(emitter(step, self.graph, name).facts_before(behind))
         return [merge(facts) for facts in zip(*known)]
-
-    def _ask(self, step: Any, behind: list[Feature]) -> list[Feature]:
-        return emitter(step, self.graph).facts_before(behind)
 
     def _output_count(self, step: Any) -> int:
         """The columns a member gives; 0 where it cannot tell."""
