@@ -30,7 +30,12 @@ _TRAINING_FLAGS = {
     "aten::_native_batch_norm_legit": 5,
     "aten::_native_batch_norm_legit_functional": 5,
     "aten::rrelu": 3,
+    "aten::lstm": 6,
+    "aten::gru": 6,
+    "aten::rnn_tanh": 6,
+    "aten::rnn_relu": 6,
 }
+_RECURRENT = {"aten::lstm", "aten::gru", "aten::rnn_tanh", "aten::rnn_relu"}
 _STATISTICS = {name for name in _TRAINING_FLAGS if "batch_norm" in name}
 
 HINT = "Call model.eval() before torch.jit.trace or torch.export.export, and save it again."
@@ -77,20 +82,24 @@ def _training_operators(model: TorchModel) -> list[str]:
 
 def _in_script(module: Any) -> Iterator[str]:
     """Operators whose training flag is a constant True. A live flag follows ``eval()`` and is harmless."""
+    graph = module.inlined_graph
     for kind, place in _TRAINING_FLAGS.items():
-        for node in module.inlined_graph.findAllNodes(kind, True):
-            flag = list(node.inputs())[place].node()
-            fixed = flag.kind() == "prim::Constant" and bool(flag.i("value"))
-            if fixed and not _uses_batch_statistics_always(node, kind):
+        for node in graph.findAllNodes(kind, True):
+            if _constant(node, place) and not _is_harmless(node, kind):
                 yield kind.replace("aten::", "")
 
 
-def _uses_batch_statistics_always(node: Any, kind: str) -> bool:
-    """BatchNorm without running statistics (``track_running_stats=False``) means what it does."""
-    if kind not in _STATISTICS:
-        return False
-    running_mean = list(node.inputs())[3]
-    return bool(running_mean.node().mustBeNone())
+def _constant(node: Any, place: int) -> Any:
+    """The value of a node's argument if it is a constant number, else None."""
+    value = list(node.inputs())[place].toIValue()
+    return value if isinstance(value, (bool, int, float)) else None
+
+
+def _is_harmless(node: Any, kind: str) -> bool:
+    """A recurrent layer without dropout; a BatchNorm that never kept statistics (it means what it does)."""
+    if kind in _RECURRENT:
+        return not _constant(node, _TRAINING_FLAGS[kind] - 1)
+    return kind in _STATISTICS and bool(list(node.inputs())[3].node().mustBeNone())
 
 
 def _in_program(program: Any) -> Iterator[str]:
@@ -101,6 +110,8 @@ def _in_program(program: Any) -> Iterator[str]:
         place = _TRAINING_FLAGS.get(name)
         if place is None or len(node.args) <= place or node.args[place] is not True:
             continue
-        if name in _STATISTICS and node.args[3] is None:
+        if (name in _STATISTICS and node.args[3] is None) or (
+            name in _RECURRENT and not node.args[place - 1]
+        ):
             continue
         yield name.replace("aten::", "")

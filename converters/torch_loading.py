@@ -230,11 +230,13 @@ def _submodule(module: Any, options: Mapping[str, Any]) -> Any:
     name = options.get("submodule")
     if name is None:
         return module
-    try:
-        return module.get_submodule(name)
-    except AttributeError as error:
-        known = ", ".join(child for child, _ in module.named_children())
-        raise UsageError(f"there is no submodule {name!r}", hint=f"Its children: {known}") from error
+    # Scripted modules have no get_submodule.
+    for step in str(name).split("."):
+        children = dict(module.named_children())
+        if step not in children:
+            raise UsageError(f"there is no submodule {name!r}", hint=f"Here are: {', '.join(children)}")
+        module = children[step]
+    return module
 
 
 def _read_safetensors(path: Path) -> Any:

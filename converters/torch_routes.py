@@ -2,7 +2,6 @@
 
 =============  ==================================================================================
 ``dynamo``     torch.export, then the exporter of torch ≥ 2.5; the default
-``relaxed``    the same, leaving relations between axes to torch (a height that must be even, …)
 ``trace``      torch.jit.trace and the TorchScript exporter: keeps the length of an LSTM dynamic
 ``script``     torch.jit.script and the TorchScript exporter: keeps branches that depend on the data
 ``ts2ep``      TorchScript to an exported program, then as ``dynamo``: keeps writes through views
@@ -93,8 +92,15 @@ def _routes(plan: Plan, only: Optional[str]) -> tuple[str, ...]:
         return ("dynamo",)
     if plan.model.is_scripted:
         return ("script", "ts2ep")
-    early = plan.opset is not None and plan.opset < DYNAMO_OPSET
-    return ("trace", "script", "dynamo") if early else ("dynamo", "relaxed", "trace", "script", "ts2ep")
+    # torch.export takes three times as long over a recurrent layer and labels its length as fixed.
+    early = _is_recurrent(plan.model.module) or (plan.opset is not None and plan.opset < DYNAMO_OPSET)
+    return ("trace", "dynamo", "script", "ts2ep") if early else ("dynamo", "trace", "script", "ts2ep")
+
+
+def _is_recurrent(module: Any) -> bool:
+    import torch
+
+    return any(isinstance(child, torch.nn.RNNBase) for child in module.modules())
 
 
 def _attempt(plan: Plan, name: str, failures: list[str]) -> Optional[Exported]:
@@ -127,7 +133,7 @@ def _finished(graph: onnx.ModelProto, plan: Plan) -> Optional[Finding]:
 # --- the routes -----------------------------------------------------------------------------------
 
 
-def _dynamo(plan: Plan, named: bool = True) -> onnx.ModelProto:
+def _dynamo(plan: Plan) -> onnx.ModelProto:
     import torch
 
     from converters.torch_decompositions import TRANSLATIONS, rewritten
@@ -136,14 +142,8 @@ def _dynamo(plan: Plan, named: bool = True) -> onnx.ModelProto:
         program = plan.model.program
     else:
         args, kwargs = plan.arguments()
-        shapes = _dynamic_shapes(plan, named)
         program = torch.export.export(
-            plan.model.module,
-            args,
-            kwargs,
-            dynamic_shapes=shapes,
-            strict=False,
-            prefer_deferred_runtime_asserts_over_guards=not named,
+            plan.model.module, args, kwargs, dynamic_shapes=_dynamic_shapes(plan), strict=False
         )
     exported = torch.onnx.export(
         rewritten(program),
@@ -158,33 +158,24 @@ def _dynamo(plan: Plan, named: bool = True) -> onnx.ModelProto:
     return exported.model_proto
 
 
-def _relaxed(plan: Plan) -> onnx.ModelProto:
-    return _dynamo(plan, named=False)
+def _dynamic_shapes(plan: Plan) -> Any:
+    """For every argument the axes that are promised, in the form that torch.export takes them.
 
-
-def _dynamic_shapes(plan: Plan, named: bool) -> Any:
-    """For every argument the axes that are promised, in the form that torch.export takes them."""
+    ``AUTO`` leaves relations to torch (a height that must be even, two lengths that must agree) and
+    fixes an axis in silence where it must: what came out is looked at afterwards.
+    """
     from torch.export import Dim
 
-    symbols: dict[str, Any] = {}
-    shapes = {}
-    for spec in plan.study.inputs:
-        axes = {axis: dim for axis, dim in enumerate(spec.shape) if isinstance(dim, str)}
-        shapes[spec.name] = {
-            axis: symbols.setdefault(dim, Dim(_identifier(dim))) if named else Dim.AUTO
-            for axis, dim in axes.items()
-        }
-    args, kwargs = plan.model.arguments(dict.fromkeys(shapes))  # type: ignore[arg-type]
+    shapes = {
+        spec.name: {axis: Dim.AUTO for axis, dim in enumerate(spec.shape) if isinstance(dim, str)}
+        for spec in plan.study.inputs
+    }
+    args, kwargs = plan.model.arguments(dict.fromkeys(shapes))
     ordered = list(shapes.values())
     if not kwargs:
         return tuple(ordered)
     positional = dict(zip(plan.model.parameters, ordered[: len(args)]))
     return {**positional, **{name: shapes[name] for name in kwargs}}
-
-
-def _identifier(name: str) -> str:
-    clean = "".join(char if char.isalnum() else "_" for char in name)
-    return clean if clean.isidentifier() else f"d_{clean}"
 
 
 def _trace(plan: Plan) -> onnx.ModelProto:
@@ -219,7 +210,7 @@ def _flat_module(plan: Plan) -> Any:
 
     model, names = plan.model, plan.input_names
 
-    class Flat(torch.nn.Module):  # type: ignore[misc]
+    class Flat(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.inner = model.module
@@ -294,7 +285,6 @@ def _ts2ep(plan: Plan) -> onnx.ModelProto:
 
 _ROUTES: dict[str, Callable[[Plan], Any]] = {
     "dynamo": _dynamo,
-    "relaxed": _relaxed,
     "trace": _trace,
     "script": _script,
     "ts2ep": _ts2ep,

@@ -50,6 +50,7 @@ def study(model: TorchModel, request: ConversionRequest) -> Study:
 
     Raises `UnsupportedModelError` with the model's own error where it accepts none, or only one.
     """
+    request = _with_declared(model, request)
     specs = signature_inputs(model, request)
     sample = sample_arrays(model, request)
     try:
@@ -61,6 +62,15 @@ def study(model: TorchModel, request: ConversionRequest) -> Study:
     fixed = tuple(TensorSpec(spec.name, spec.dtype, sample[spec.name].shape) for spec in specs)
     note = "the batch size is fixed: the model accepts no other than the sample's"
     return replace(_studied(model, fixed, request, sample), notes=(note,))
+
+
+def _with_declared(model: TorchModel, request: ConversionRequest) -> ConversionRequest:
+    """What a module of ours says of its values (`zoo_feeds`), unless the request says otherwise."""
+    declared = getattr(model.module, "zoo_feeds", None)
+    if not declared:
+        return request
+    feeds = {**declared, **request.options.get("feeds", {})}
+    return replace(request, options={**request.options, "feeds": feeds})
 
 
 def _studied(

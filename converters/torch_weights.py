@@ -53,6 +53,8 @@ def load_weights(
     With ``strict`` false, missing and unexpected keys are allowed, wrong shapes never.
     """
     own = module.state_dict()
+    ignored = getattr(module, "zoo_ignored_weights", ())
+    weights = {key: value for key, value in weights.items() if key not in ignored}
     problems = _shape_problems(own, weights)
     if options.get("strict", True):
         problems += _key_problems(own, weights)
