@@ -83,6 +83,11 @@ def test_units_in_the_last_place_are_counted(steps):
     assert only(VALUES, actual).details["ulp_max"] == steps
 
 
+def test_units_in_the_last_place_of_float64_are_counted_exactly():
+    double = VALUES.astype(np.float64)
+    assert only(double, np.nextafter(double, np.inf)).details["ulp_max"] == 1
+
+
 def test_numbers_on_both_sides_of_zero_are_few_units_apart():
     tiny = np.array([np.nextafter(np.float32(0), np.float32(1))])
     assert only(tiny, -tiny, policy=Policy(Tolerance(0, 1))).details["ulp_max"] == 2
@@ -133,6 +138,15 @@ def test_errors_are_judged_in_units_of_measured_noise():
     noisy, quiet = Noise("float64", 1e-3), Noise("float64", 1e-9)
     assert only(VALUES, actual, noise={"y": noisy}).passed
     assert not only(VALUES, VALUES + np.float32(5e-5), noise={"y": quiet}).passed
+
+
+def test_noise_is_that_of_the_format_the_graph_computes_in():
+    noise = {"y": Noise("perturbation", 1e-6)}
+    double = VALUES.astype(np.float64)
+    assert only(double, (double + 1e-5).astype(np.float32), noise=noise).passed
+    assert not only(double, double + 1e-9, noise=noise).passed
+    half = only(double.astype(np.float32), double.astype(np.float16), noise=noise)
+    assert half.passed
 
 
 def test_single_elements_may_jump_as_far_as_the_sources_own_do_but_not_many():

@@ -16,6 +16,7 @@ from zoo.verification.pairing import Pairing, pair_outputs, same_shape
 from zoo.verification.tolerances import (
     MAX_EXCUSED,
     ON_THE_BOUNDARY,
+    PRECISIONS,
     QUIET,
     Limit,
     Noise,
@@ -141,6 +142,8 @@ def limit_of(pair: Pair, criteria: Criteria) -> Limit:
 
 def _noise(pair: Pair, criteria: Criteria) -> Noise | None:
     noise = criteria.noise.get(pair.name)
+    if noise is not None and pair.expected.dtype == "float16":
+        noise = replace(noise, unit=PRECISIONS["float16"].epsilon)
     if noise is None or noise.values is None or noise.values.shape == pair.expected.shape:
         return noise
     return replace(noise, values=None)

@@ -174,8 +174,12 @@ def ulps(e: np.ndarray, a: np.ndarray, precision: str) -> np.ndarray:
 
     fine, integer = _BITS[precision]
     with np.errstate(over="ignore"):
-        gap = np.asarray(np.abs(_ordered(e.astype(fine), integer) - _ordered(a.astype(fine), integer)))
-    return gap / 65536 if precision == "bfloat16" else gap
+        left, right = _ordered(e.astype(fine), integer), _ordered(a.astype(fine), integer)
+    # Unsigned differences wrap to the right answer where signed ones would overflow.
+    gap = np.where(
+        left >= right, left.view("uint64") - right.view("uint64"), right.view("uint64") - left.view("uint64")
+    )
+    return np.asarray(gap.astype(np.float64) / (65536 if precision == "bfloat16" else 1))
 
 
 _BITS = {
@@ -187,9 +191,10 @@ _BITS = {
 
 
 def _ordered(array: np.ndarray, integer: str) -> np.ndarray:
-    """Bit patterns as numbers that grow with the value: sign and magnitude to two's complement."""
+    """Bit patterns as int64 that grow with the value: sign and magnitude to two's complement."""
     import numpy as np
 
-    bits = np.ascontiguousarray(array).view(integer).astype(np.float64)
-    lowest = float(2 ** (8 * np.dtype(integer).itemsize - 1))
-    return np.asarray(np.where(bits < 0, -(bits + lowest), bits))
+    bits = np.ascontiguousarray(array).view(integer)
+    lowest = np.int64(np.iinfo(integer).min)
+    wide = bits.astype(np.int64)
+    return np.asarray(np.where(bits < 0, lowest - wide, wide))

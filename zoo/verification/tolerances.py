@@ -61,11 +61,16 @@ DEFAULT = Policy()
 @record
 class Noise:
     """The source's own rounding noise: how it was measured, its usual size relative to the output's largest
-    element over all cases (`level`), and of each element of this case, if measured (`values`, absolute)."""
+    element over all cases (`level`), and of each element of this case, if measured (`values`, absolute).
+
+    It was measured by roundings of the size `unit`; noise is proportional to that (to first order), so a
+    graph that computes in another format has more or less of it.
+    """
 
     method: str
     level: float
     values: Optional[Any] = None
+    unit: float = 2.0**-23
 
 
 @record
@@ -108,7 +113,8 @@ def limit_for(precision: Precision, scale: float, policy: Policy, noise: Optiona
     usual = Tolerance(precision.rtol, precision.floor * scale)
     if noise is None:
         return Limit(precision, usual.rtol, usual.atol, "dtype")
-    factor, ulp = NOISE_FACTOR[noise.method], NOISE_FLOOR * precision.epsilon
+    factor = NOISE_FACTOR[noise.method] * precision.epsilon / noise.unit
+    ulp = NOISE_FLOOR * precision.epsilon
     atol = scale * (ulp + factor * noise.level)
     # A noise above the default bound everywhere is the model's condition, not single elements that jump.
     return Limit(precision, ulp, atol, "noise", factor, usual if atol < usual.atol else None)
