@@ -6,6 +6,7 @@ import hashlib
 import multiprocessing
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -25,8 +26,7 @@ import os, sys
 from pathlib import Path
 from zoo.store import Store
 
-root, seed = Path(sys.argv[1]), int(sys.argv[2])
-store = Store(root)
+store = Store(Path(sys.argv[1]))
 # One process forks all the victims: starting Python anew would take most of the time.
 while line := sys.stdin.readline():
     child = os.fork()
@@ -65,7 +65,7 @@ def assert_all_right(root: Path) -> int:
 def kill_at_random_moments(root: Path, times: int) -> int:
     """Kill a writing process `times` times; how many of them left a temporary file behind."""
     moments = random.Random(times)
-    command = [sys.executable, "-c", WRITER, str(root), "0"]
+    command = [sys.executable, "-c", WRITER, str(root)]
     leftovers = 0
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdin is not None
@@ -94,6 +94,39 @@ def test_a_kill_at_any_moment_leaves_only_right_blobs_and_files_to_sweep(tmp_pat
     assert [p for p in tmp_path.rglob("*") if p.name.endswith((".part", ".tmp"))] == []
     assert_all_right(tmp_path)
     assert Store(tmp_path).verify().damaged == ()
+
+
+STALLED = """
+import sys, time
+from pathlib import Path
+from zoo.store import Store
+with Store(Path(sys.argv[1])).receiving(sys.argv[2], 12) as incoming:
+    incoming.path.write_bytes(b"hello")
+    incoming.path.with_name(incoming.path.name + ".json").write_text("{}")
+    print("written", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_the_file_of_a_killed_process_is_continued_and_that_of_a_living_one_is_not(tmp_path: Path) -> None:
+    data = b"hello, store"
+    digest = hashlib.sha256(data).hexdigest()
+    command = [sys.executable, "-c", STALLED, str(tmp_path), digest]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == "written\n"
+        with Store(tmp_path).receiving(digest, 12) as mine:
+            alone = mine.path.read_bytes()
+            mine.path.write_bytes(data)
+        (tmp_path / "sha256" / digest[:2] / digest).unlink()
+        writer.kill()
+    assert alone == b""
+
+    with Store(tmp_path).receiving(digest, 12) as incoming:
+        assert incoming.path.read_bytes() == b"hello"
+        incoming.path.write_bytes(data)
+    assert Store(tmp_path).need(digest).read_bytes() == data
+    assert list(tmp_path.rglob("*.part*")) == []
 
 
 def add_once(root: Path, start: float, results: multiprocessing.Queue[str]) -> None:
@@ -191,6 +224,41 @@ def test_a_read_only_file_system_serves_hits_and_explains_misses(small_disk: Pat
         with pytest.raises(StoreError, match="Read-only file system") as caught:
             write()
         assert "ZOO_CACHE_LAYERS" in (caught.value.hint or "")
+
+
+@pytest.fixture
+def reflinking_disk(tmp_path: Path) -> Iterator[Path]:
+    """A btrfs of 256 MiB: a file system that can share blocks."""
+    image, disk = tmp_path / "image", tmp_path / "btrfs"
+    if shutil.which("mkfs.btrfs") is None:
+        pytest.skip("mkfs.btrfs (btrfs-progs) is not installed")
+    image.write_bytes(b"")
+    os.truncate(image, 256 << 20)
+    disk.mkdir()
+    subprocess.run(["mkfs.btrfs", "-q", str(image)], check=True, capture_output=True)
+    mounted = subprocess.run(["mount", "-o", "loop", str(image), str(disk)], capture_output=True, check=False)
+    if mounted.returncode:
+        pytest.skip(f"mounting a disk image needs root and loop devices: {mounted.stderr.decode().strip()}")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_files_share_their_blocks_where_the_file_system_can(reflinking_disk: Path) -> None:
+    original = reflinking_disk / "weights.bin"
+    original.write_bytes(random.Random(0).randbytes(40 << 20))
+    os.sync()
+    before = shutil.disk_usage(reflinking_disk).used
+
+    store = Store(reflinking_disk / "store")
+    files = {"m.onnx": put(store, b"graph"), "weights.bin": store.add(original).digest}
+    folder = store.materialise(files, "m")
+    os.sync()
+
+    assert shutil.disk_usage(reflinking_disk).used - before < 8 << 20  # copies would take 80 MiB
+    assert (folder / "weights.bin").read_bytes() == original.read_bytes()
+    assert not (folder / "weights.bin").is_symlink()
+    assert (folder / "weights.bin").stat().st_nlink == 1
+    assert store.verify().passed
 
 
 @pytest.fixture
