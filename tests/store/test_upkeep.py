@@ -224,6 +224,17 @@ def test_what_a_source_gave_first_is_never_forgotten_and_keeps_no_blob(store: St
     assert store.recall(kind, "https://x.test/m.onnx") == {"sha256": digest}
 
 
+def test_a_model_whose_record_was_lost_gets_it_back_when_it_is_used(store: Store) -> None:
+    files = pulled(store, "m", b"one", b"two")
+    folder = store.materialise(files, "m")
+    inode = folder.stat().st_ino
+    for path in (store.root / "records" / "models").iterdir():
+        path.unlink()
+    assert store.materialise(files, "m") == folder
+    assert folder.stat().st_ino == inode
+    assert [one.what for one in store.prune(grace=0).removed] == []
+
+
 def test_a_dry_run_removes_nothing(store: Store) -> None:
     pulled(store, "m", b"one")
     dry = store.prune(max_size=0, grace=0, dry_run=True)

@@ -10,7 +10,6 @@ import logging
 import os
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -57,11 +56,16 @@ def notes(layout: Layout, kind: str | None = None) -> Iterator[Note]:
             yield found
 
 
-def touch(path: Path) -> None:
-    """Note that a record was used, to ten minutes."""
-    with suppress(PermissionError, FileNotFoundError):  # read-only, or forgotten meanwhile
+def touch(path: Path) -> bool:
+    """Note that a record was used, to ten minutes; False where there is none."""
+    try:
         if time.time() - path.stat().st_mtime > _TOUCH_EVERY:
             os.utime(path)
+    except FileNotFoundError:
+        return False
+    except OSError as error:  # a read-only store is not pruned, so nobody asks
+        log.debug("the last use of %s is not noted: %s", path, error)
+    return True
 
 
 def _read(layout: Layout, kind: str, path: Path) -> Note | None:

@@ -140,9 +140,9 @@ class Store:
         for layout in self._layouts:
             folder = layout.model(name, files)
             with storing(folder):
-                if models.is_intact(folder, files, self.need, self._memo):
-                    notes.touch(layout.record(MODELS, models.record_key(folder)))
-                    return folder
+                intact = models.is_intact(folder, files, self.need, self._memo)
+            if intact and (notes.touch(_record_of(layout, folder)) or layout is not self._layout):
+                return folder
         return self._build(files, name)
 
     def _build(self, files: Mapping[str, str], name: str) -> Path:
@@ -150,6 +150,8 @@ class Store:
         with storing(folder):
             # The record comes first: pruning removes a folder that has none.
             self.remember(MODELS, models.record_key(folder), {"files": dict(files)})
+            if models.is_intact(folder, files, self.need, self._memo):
+                return folder  # a prune that was interrupted had taken its record
             models.build(self._layout, folder, files, self.need, self._memo)
         return folder
 
@@ -224,3 +226,7 @@ class Store:
         """
         with self.lock("prune"):
             return prune(self._layout, self._memo, PruneOptions(older, max_size, grace, dry_run))
+
+
+def _record_of(layout: Layout, folder: Path) -> Path:
+    return layout.record(MODELS, models.record_key(folder))
