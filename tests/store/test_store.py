@@ -13,6 +13,7 @@ import pytest
 
 from zoo.errors import DigestMismatchError, DiskFullError, StoreError, UsageError
 from zoo.store import Store
+from zoo.store.disk import owner_token
 
 HELLO = b"hello, store"
 HELLO_DIGEST = hashlib.sha256(HELLO).hexdigest()
@@ -227,6 +228,31 @@ def test_a_file_that_is_being_written_is_not_taken_over(store: Store) -> None:
             assert second.path.stat().st_size == 0
             second.path.write_bytes(HELLO)
     assert store.need(HELLO_DIGEST).read_bytes() == HELLO
+
+
+@pytest.mark.parametrize(
+    ("owner", "seconds", "taken"),
+    [
+        ("this process", 0, False),
+        ("this process", 7200, True),
+        ("elsewhere-1-1", 0, False),
+        ("elsewhere-1-1", 7200, True),
+    ],
+)
+def test_where_locks_are_no_locks_a_file_belongs_to_its_process_while_it_grows(
+    store: Store, owner: str, seconds: int, taken: bool
+) -> None:
+    folder = store.root / "sha256" / HELLO_DIGEST[:2]
+    folder.mkdir(parents=True)
+    part = folder / f"{HELLO_DIGEST}.{owner_token() if owner == 'this process' else owner}.part"
+    part.write_bytes(HELLO[:5])  # and no lock on it
+    part.with_name(part.name + ".json").write_text("{}")
+    os.utime(part, (time.time() - seconds, time.time() - seconds))
+
+    with store.receiving(HELLO_DIGEST, 12) as incoming:
+        assert incoming.path.read_bytes() == (HELLO[:5] if taken else b"")
+        incoming.path.write_bytes(HELLO)
+    assert part.exists() is not taken
 
 
 # --- room and permissions ---------------------------------------------------------------------------
