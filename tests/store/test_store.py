@@ -230,6 +230,16 @@ def test_a_file_that_is_being_written_is_not_taken_over(store: Store) -> None:
     assert store.need(HELLO_DIGEST).read_bytes() == HELLO
 
 
+def test_the_file_of_a_stopped_process_is_not_taken_over_while_it_holds_its_lock(store: Store) -> None:
+    with store.receiving(HELLO_DIGEST, 12) as stopped:
+        stopped.path.write_bytes(HELLO)
+        stopped.path.with_name(stopped.path.name + ".json").write_text("{}")
+        os.utime(stopped.path, (time.time() - 7200, time.time() - 7200))
+        with store.receiving(HELLO_DIGEST, 12) as second:
+            assert second.path.stat().st_size == 0
+            second.path.write_bytes(HELLO)
+
+
 @pytest.mark.parametrize(
     ("owner", "seconds", "taken"),
     [
