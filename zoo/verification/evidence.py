@@ -5,6 +5,7 @@
     source/outputs/NNN.npz   the source's answers
     source/noise/NNN.npz     its rounding noise, where measured, and ``source/noise/method``
     runtime/outputs/NNN.npz  the graph's answers
+    runtime/opinions/…       some of them again, from other ways to run it
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from zoo.records import CaseResult, record
+from zoo.records import CaseResult, FeedCase, record
 from zoo.verification.comparison import Criteria, compare, magnitude
 from zoo.verification.noise import METHOD_FILE
+from zoo.verification.opinions import REFERENCE, USUAL, Variant, blame, chosen, read_opinions
 from zoo.verification.stored import StoredTensors
 from zoo.verification.tolerances import NOISE_FACTOR, Noise, Policy, noise_level
 from zoo.verification.verdict import Evidence, verdict
@@ -50,8 +52,49 @@ def judge(
         _compared(file, ran.get(file.number), (source.folder, runtime.folder), criteria)
         for file in source.cases.cases
     ]
+    opinions, culprit = _opinions(source, runtime, criteria, cases)
+    cases += opinions
     seconds = sum(source.cases.seconds.values()) + sum(runtime.cases.seconds.values())
-    return verdict(cases, Evidence(policy, description.versions, description.notes, seconds))
+    notes = (*description.notes, *([] if culprit is None else [f"at fault: {culprit}"]))
+    return verdict(cases, Evidence(policy, description.versions, notes, seconds))
+
+
+def _opinions(
+    source: Answers, runtime: Answers, criteria: Criteria, usual: list[CaseResult]
+) -> tuple[list[CaseResult], str | None]:
+    """The chosen cases as other ways to run the graph answer them, and whose fault a difference is."""
+    cases: list[CaseResult] = []
+    right: dict[Variant, bool] = {}
+    for variant, folder in read_opinions(runtime.folder).items():
+        refusal = folder / "refusal.txt"
+        answered = [file for file in source.cases.cases if (folder / file.name).is_file()]
+        found = [_opinion(file, variant, (source.folder, folder), criteria) for file in answered]
+        if refusal.is_file() and variant.optimisation != REFERENCE:
+            case = FeedCase(variant.name, "typical", 0, source.cases.cases[0].case.seed)
+            found.append(CaseResult(case, error=refusal.read_text(encoding="utf-8")))
+        if found:
+            right[variant] = all(case.passed for case in found)
+            # The reference evaluator is a witness, not a way in which the graph will be run.
+            cases += found if variant.optimisation != REFERENCE else []
+    if right:
+        numbers = {file.case for file in chosen(source.cases.cases)}
+        right[USUAL] = all(case.passed for case in usual if case.case in numbers)
+    return cases, blame(right)
+
+
+def _opinion(file: CaseFile, variant: Variant, folders: tuple[Path, Path], criteria: Criteria) -> CaseResult:
+    expected, actual = (
+        StoredTensors(folders[0] / "outputs" / file.name),
+        StoredTensors(folders[1] / file.name),
+    )
+    case = replace(file.case, name=f"{file.case.name}, {variant.name}")
+    return compare(case, expected, actual, _with_noise(criteria, folders[0], file))
+
+
+def _with_noise(criteria: Criteria, folder: Path, file: CaseFile) -> Criteria:
+    measured = _noise_of(folder, file)
+    noise = {name: replace(usual, values=measured.get(name)) for name, usual in criteria.noise.items()}
+    return replace(criteria, noise=noise)
 
 
 def typical_scales(source: Answers) -> dict[str, float]:
@@ -98,8 +141,6 @@ def _compared(
     if ran is None or ran.refusal is not None:
         reason = "nothing" if ran is None else ran.refusal
         return CaseResult(asked.case, error=f"the source answers, the graph does not: {reason}")
-    measured = _noise_of(folders[0], asked)
-    noise = {name: replace(usual, values=measured.get(name)) for name, usual in criteria.noise.items()}
     expected = StoredTensors(folders[0] / "outputs" / asked.name)
     actual = StoredTensors(folders[1] / "outputs" / asked.name)
-    return compare(asked.case, expected, actual, replace(criteria, noise=noise))
+    return compare(asked.case, expected, actual, _with_noise(criteria, folders[0], asked))

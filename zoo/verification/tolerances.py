@@ -44,6 +44,8 @@ MAX_EXCUSED = 0.05
 the boundary on purpose."""
 ON_THE_BOUNDARY = frozenset({"boundary", "boundary_all", "decision"})
 """Families whose rows are placed where answers jump."""
+UNSTEADY = ON_THE_BOUNDARY | {"large"}
+"""And those whose rows may lie where the source's answer is all rounding."""
 
 
 @record

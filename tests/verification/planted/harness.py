@@ -3,6 +3,7 @@ in one process."""
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from zoo.verification.evidence import Answers, judge
 from zoo.verification.feeds import make_feeds
 from zoo.verification.matching import adapted_feeds
 from zoo.verification.noise import NoiseMeter
+from zoo.verification.opinions import QUICK, write_opinions
 from zoo.verification.runtime import Session
 from zoo.verification.tolerances import Policy
 
@@ -49,12 +51,14 @@ class Subject:
     def convert(self, model: Any = None) -> onnx.ModelProto:
         return self.converter.convert(self.model if model is None else model, self.request)
 
-    def judge(self, proto: onnx.ModelProto) -> VerificationReport:
+    def judge(self, proto: onnx.ModelProto, variants=QUICK) -> VerificationReport:
         runtime = self.folder / "runtime"
-        (runtime / "outputs").mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(runtime, ignore_errors=True)
+        (runtime / "outputs").mkdir(parents=True)
         onnx.save(proto, str(runtime / "model.onnx"))
         session = Session(runtime / "model.onnx")
         files = tuple(self._run(session, file) for file in self.cases.cases if file.refusal is None)
+        write_opinions(runtime / "model.onnx", self.cases.cases, self.folder, runtime, variants)
         source, ran = Answers(self.cases, self.folder), Answers(CaseList(files, {}), runtime)
         return judge(source, ran, self.description, Policy())
 

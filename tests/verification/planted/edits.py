@@ -1,0 +1,89 @@
+"""Edits of ONNX graphs that keep them valid and make them wrong."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+
+def copied(proto):
+    result = onnx.ModelProto()
+    result.CopyFrom(proto)
+    return result
+
+
+def stored(proto, name):
+    return next(tensor for tensor in proto.graph.initializer if tensor.name == name)
+
+
+def array(proto, name):
+    return numpy_helper.to_array(stored(proto, name)).copy()
+
+
+def replace(proto, name, values):
+    stored(proto, name).CopyFrom(numpy_helper.from_array(np.ascontiguousarray(values), name))
+    return proto
+
+
+def nodes(proto, op_type):
+    found = [node for node in proto.graph.node if node.op_type == op_type]
+    assert found, f"no {op_type} in {[node.op_type for node in proto.graph.node]}"
+    return found
+
+
+def attribute(node, name):
+    return next((item for item in node.attribute if item.name == name), None)
+
+
+def set_attribute(node, name, value):
+    old = attribute(node, name)
+    if old is not None:
+        node.attribute.remove(old)
+    node.attribute.append(helper.make_attribute(name, value))
+
+
+def swap_outputs(proto):
+    """Exchange the names of the first two outputs wherever they stand in nodes."""
+    first, second = (output.name for output in proto.graph.output[:2])
+    other = {first: second, second: first}
+    for node in proto.graph.node:
+        node.output[:] = [other.get(name, name) for name in node.output]
+        node.input[:] = [other.get(name, name) for name in node.input]
+    return proto
+
+
+def insert_before(proto, node, *new):
+    place = list(proto.graph.node).index(node)
+    for offset, item in enumerate(new):
+        proto.graph.node.insert(place + offset, item)
+    return proto
+
+
+def wrap_input(proto, node, index, *ops):
+    """Send input `index` of `node` through `ops`, each ``(op_type, extra inputs, attributes)``."""
+    current, made = node.input[index], []
+    for i, (op_type, extra, attributes) in enumerate(ops):
+        name = f"{node.output[0]}_wrapped_{i}"
+        made.append(helper.make_node(op_type, [current, *extra], [name], **attributes))
+        current = name
+    node.input[index] = current
+    return insert_before(proto, node, *made)
+
+
+def bypass(proto, node):
+    """Take a node with one input and one output out of the graph."""
+    source, target = node.input[0], node.output[0]
+    proto.graph.node.remove(node)
+    if any(output.name == target for output in proto.graph.output):
+        proto.graph.node.append(helper.make_node("Identity", [source], [target]))
+    for other in proto.graph.node:
+        other.input[:] = [
+            source if name == target and other.op_type != "Identity" else name for name in other.input
+        ]
+    return proto
+
+
+def add_constant(proto, name, values):
+    proto.graph.initializer.append(numpy_helper.from_array(np.asarray(values), name))
+    return name
