@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from zoo.detection.audits.globals import TENSORS
 from zoo.detection.pickles import GLIMPSE, Elided, Global, Made, Pairs, Scan, scan
 from zoo.detection.source import UNPACK_ERRORS, Source, Tape, compression, decompressed
 from zoo.errors import UnsupportedFileError
@@ -213,19 +214,11 @@ def _ends(value: Any) -> tuple[bytes, bytes]:
 
 # --- torch ----------------------------------------------------------------------------------------
 
-_TENSOR_ONLY = re.compile(
-    r"(torch\._utils\._rebuild_\w+|torch\.(\w+Storage|Size|device|dtype|Tensor|storage\.\w+|nn\.parameter\.\w+|\w+\d*)"
-    r"|torch\._tensor\.\w+|torch\.serialization\._get_layout|torch\.jit\._pickle\.\w+|collections\.(OrderedDict|defaultdict|Counter)"
-    r"|(builtins|__builtin__)\.(set|frozenset|bytearray|complex|int|float|dict|list|tuple|str|slice|range)|_codecs\.encode"
-    r"|numpy\.(core|_core)\.multiarray\.(_reconstruct|scalar)|numpy\.(dtype|ndarray)|copyreg\._reconstructor"
-    r"|numpy\.dtypes\.\w+|datetime\.\w+|argparse\.Namespace|pathlib\.\w+|omegaconf\.\w+)$"
-)
-
 
 def torch_detection(found: Scan, container: str, more: dict[str, Any] | None = None) -> Detection:
     """state_dict where only tensors and containers are named, module where classes are."""
     details = {**_details(found, _torch_class(found), None, None), "container": container, **(more or {})}
-    classes = [g for g in found.globals if not _TENSOR_ONLY.match(str(g))]
+    classes = [g for g in found.globals if not TENSORS.fullmatch(str(g))]
     if found.broken:
         raise UnsupportedFileError(
             f"a PyTorch file whose pickle is damaged: {found.broken}", hint="Get the file again."
@@ -243,7 +236,7 @@ def torch_detection(found: Scan, container: str, more: dict[str, Any] | None = N
 
 def _torch_class(found: Scan) -> Global | None:
     cls = found.top.cls if isinstance(found.top, Made) else main_object(found.top)[1]
-    return None if cls is None or _TENSOR_ONLY.match(str(cls)) else cls
+    return None if cls is None or TENSORS.fullmatch(str(cls)) else cls
 
 
 def _legacy_torch(source: Source, tape: Tape) -> Detection:

@@ -33,6 +33,8 @@ class Scan:
     calls: dict[str, int] = field(default_factory=dict)
     """What was called, by name, with the byte where first."""
     watched: dict[str, list[Any]] = field(default_factory=dict)
+    guarded: list[tuple[Global, Any]] = field(default_factory=list)
+    """Calls whose arguments matter: see `GUARDED`."""
     oddities: list[str] = field(default_factory=list)
     """What no honest pickler writes, or what hides what is called."""
     protocol: int = 0
@@ -51,6 +53,8 @@ class Scan:
         )
 
 
+GUARDED = frozenset({"_ufunc_reconstruct", "Booster"})
+"""Names whose calls are kept with their arguments, for the audit."""
 WATCHED = frozenset({"_sklearn_version", "handle", "_handle", "_model_str", "__model", "model_str"})
 
 
@@ -138,6 +142,8 @@ class Machine:
     def call(self, target: Any, args: Any) -> Made:
         if not isinstance(target, Global):
             self.odd(f"calls {_kind(target)}, which is no global")
+        elif target.name in GUARDED and len(self.found.guarded) < 10_000:
+            self.found.guarded.append((target, args))
         self.found.calls.setdefault(str(target) if isinstance(target, Global) else "?", self.tape.position)
         return Made(target, args)
 
@@ -173,7 +179,10 @@ class Machine:
 
     def persistent(self, arg: Any) -> None:
         self.found.persistent = True
-        self.stack.append(Made("persistent", arg if arg is not None else self.pop()))
+        what = arg if arg is not None else self.pop()
+        # torch < 1.6 wrote each class as ("module", class, file, source), and reads the class back.
+        module = isinstance(what, tuple) and len(what) == 4 and what[0] == "module"
+        self.stack.append(what[1] if module else Made("persistent", what))
 
     # --- state ------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 HEAD = 64 * 1024
+NEAR = 8 * 1024
 KEEP = 64 * 1024
 """Literals and lines up to this many bytes are kept; longer ones are passed over."""
 
@@ -55,7 +56,7 @@ class Source:
         """As `read`, for many short reads close to each other (at most 4 KiB)."""
         start, block = self._block
         if not start <= offset <= start + len(block) - length:
-            start, block = self._block = (offset, self.read(offset, HEAD))
+            start, block = self._block = (offset, self.read(offset, NEAR))
         return block[offset - start : offset - start + length]
 
     def tape(self, offset: int = 0, ceiling: int | None = None) -> Tape:
