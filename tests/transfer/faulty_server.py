@@ -185,6 +185,25 @@ def _send_range(exchange: Exchange, data: bytes, asked: tuple[int, int | None], 
     exchange.respond(206, part, f"Content-Range: bytes {start}-{start + len(part) - 1}/{len(data)}", *extra)
 
 
+def throttled(data: bytes, rate: float, etag: str | None = '"v1"') -> Script:
+    """The right behaviour with ranges, at so many bytes per second for each request."""
+
+    def script(exchange: Exchange) -> None:
+        start, end = exchange.range() or (0, None)
+        part = memoryview(data)[start : None if end is None else end + 1]
+        lines = [f"Content-Length: {len(part)}", f"ETag: {etag}", "Accept-Ranges: bytes"]
+        if exchange.range():
+            lines.append(f"Content-Range: bytes {start}-{start + len(part) - 1}/{len(data)}")
+        exchange.head(206 if exchange.range() else 200, *lines)
+        began = time.monotonic()
+        for at in range(0, len(part), 65536):
+            exchange.send(part[at : at + 65536])
+            time.sleep(max(0.0, began + at / rate - time.monotonic()))
+        exchange.keep = True
+
+    return script
+
+
 def first(*faults: Script, then: Script) -> Script:
     """One fault for each of the first requests, and `then` for all others."""
 

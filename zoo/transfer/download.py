@@ -18,15 +18,21 @@ from zoo.transfer.errors import (
     TruncatedError,
 )
 from zoo.transfer.opening import Answer, Request, check_content_range, open_url, raise_for_status, read_head
+from zoo.transfer.parallel import NotTheSameError, Parallel, Plan
 from zoo.transfer.partial import Note, Partial
 from zoo.transfer.receipts import Received, give_receipt
 from zoo.transfer.retrying import retrying
+from zoo.transfer.segments import SMALLEST
 from zoo.transfer.settings import current
 from zoo.transfer.streaming import Body, Meter, pour
 
 if TYPE_CHECKING:
     from zoo.interfaces import Progress
     from zoo.records import FileSpec
+
+
+PATIENCE = 0.2
+"""Seconds that a connection has to show its speed."""
 
 
 class ResumeError(DroppedError):
@@ -70,6 +76,7 @@ class _Transfer:
         self.resumed = self._best = self.partial.size
         self._wrong_before: str | None = None
         self._spoiled = False
+        self._alone = self.settings.connections < 2 or self.settings.max_rate is not None
 
     def progressed(self) -> bool:
         """Whether the last try got noticeably further than any before."""
@@ -126,6 +133,8 @@ class _Transfer:
             size=self.expected.size,
             etag=headers.get("ETag"),
             last_modified=headers.get("Last-Modified"),
+            prefix=self.partial.hashed if self.partial.islands else None,
+            islands=self.partial.islands,
         )
 
     def _accept_range(self, answer: Answer, asked: int) -> None:
@@ -190,18 +199,53 @@ class _Transfer:
             )
 
     def _pour(self, answer: Answer) -> None:
-        start = self.partial.size
-        room = (self.settings.largest if self.expected.size is None else self.expected.size) - start
         body = body_of(answer)
-        if not start:
-            body.inspect = lambda head: diagnosis.of_head(head, self.expected.path, body.url)
-        meter = Meter(self.settings, body, lambda count: self.progress(start + count, self.expected.size))
+        may_split = not self._alone and self._answers_ranges(answer)
+        if not (may_split and self.partial.islands):
+            if not self.partial.size:
+                body.inspect = lambda head: diagnosis.of_head(head, self.expected.path, body.url)
+            if self._stream(body, may_split):
+                self._check_end(body)
+                return
+        self._split(answer, body)
+
+    def _stream(self, body: Body, may_split: bool) -> bool:
+        """Take in the body; False where its connection is slow and should get company."""
+        start, due = self.partial.size, self.expected.size
+        room = (self.settings.largest if due is None else due) - start
+        meter = Meter(self.settings, body, lambda count: self.progress(start + count, due))
+        meter.patience = PATIENCE if may_split and room > 2 * SMALLEST else None
         with self.partial.open() as file:
             try:
                 pour(body, file, self.partial.digest, meter, room)
             finally:
                 self.partial.hashed = file.tell()
-        self._check_end(body)
+        worth_it = due is not None and due - self.partial.size > SMALLEST
+        return not (worth_it and meter.is_slow())
+
+    def _answers_ranges(self, answer: Answer) -> bool:
+        """Whether other connections may fetch other parts, and prove that they are of the same file."""
+        ranges = answer.status == 206 or answer.headers.get("Accept-Ranges", "").lower() == "bytes"
+        provable = self.partial.identity is not None or diagnosis.is_strong(answer.headers.get("ETag"))
+        plain = not answer.headers.get("Content-Encoding")
+        return ranges and provable and plain and self.expected.size is not None
+
+    def _split(self, answer: Answer, body: Body) -> None:
+        """Fetch the rest over several connections, the open one among them."""
+        due = self.expected.size or 0
+        plan = Plan(
+            request=self.request,
+            url=answer.url,
+            base=self.request.window[0] if self.request.window else 0,
+            total=due,
+            etag=answer.headers.get("ETag"),
+            workers=self.settings.connections,
+        )
+        try:
+            Parallel(plan, self.partial, lambda done: self.progress(done, due)).run(body)
+        except (NotTheSameError, MalformedError):
+            self._alone = True
+            raise
 
     def _check_end(self, body: Body) -> None:
         where = diagnosis.shown(body.url)

@@ -6,10 +6,13 @@ the whole, or within the process that wrote them.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
 import secrets
+import threading
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +39,10 @@ class Note:
     etag: str | None = None
     last_modified: str | None = None
     run: str = RUN
+    prefix: int | None = None
+    """Bytes from the start that are there; None where that is the whole file."""
+    islands: tuple[tuple[int, int], ...] = ()
+    """Spans behind the prefix that are there, from a parallel phase."""
 
 
 class Partial:
@@ -49,6 +56,8 @@ class Partial:
         self.digest: Digest = hashlib.sha256(usedforsecurity=False)
         self.hashed = 0
         self.note: Note | None = None
+        self.islands: tuple[tuple[int, int], ...] = ()
+        self._noting = threading.Lock()
         self._adopt()
 
     def _adopt(self) -> None:
@@ -61,19 +70,21 @@ class Partial:
             self.discard()
             return
         self.note = note
-        self._hash_file()
+        prefix, self.islands = _there(note, size)
+        self._hash_file(prefix)
 
     def _read_note(self) -> Note | None:
         try:
             raw: dict[str, Any] = json.loads(self.note_path.read_text())
+            raw["islands"] = tuple((int(start), int(stop)) for start, stop in raw.get("islands", ()))
             return Note(**raw)
         except (OSError, ValueError, TypeError):  # absent, torn by a crash, or of another version
             return None
 
-    def _hash_file(self) -> None:
+    def _hash_file(self, size: int) -> None:
         buffer = memoryview(bytearray(CHUNK))
         with self.path.open("rb", buffering=0) as file:
-            while count := file.readinto(buffer):
+            while count := file.readinto(buffer[: size - self.hashed]):
                 self.digest.update(buffer[:count])
                 self.hashed += count
 
@@ -87,6 +98,7 @@ class Partial:
         self.digest = hashlib.sha256(usedforsecurity=False)
         self.hashed = 0
         self.note = None
+        self.islands = ()
         self.note_path.unlink(missing_ok=True)
         if self.path.exists():
             os.truncate(self.path, 0)
@@ -94,16 +106,33 @@ class Partial:
     def begin(self, note: Note) -> None:
         """Write down what the bytes belong to, before the first one comes."""
         self.note = note
-        text = json.dumps({name: getattr(note, name) for name in Note.__dataclass_fields__})
-        fresh = self.note_path.with_name(self.note_path.name + ".new")
-        fresh.write_text(text)
+        # A name of the process's own, and no suffix that would pass for a note.
+        fresh = self.note_path.with_name(f"{self.note_path.name}.{RUN}")
+        fresh.write_text(json.dumps(dataclasses.asdict(note)))
         fresh.replace(self.note_path)
 
+    def note_islands(self, islands: Iterable[tuple[int, int]]) -> None:
+        """Write down what of the file is there in the middle of a parallel phase."""
+        with self._noting:
+            self.islands = tuple(islands)
+            if self.note is not None:
+                self.begin(dataclasses.replace(self.note, prefix=self.hashed, islands=self.islands))
+
     def open(self) -> FileIO:
-        """The file, positioned behind the bytes it has."""
+        """The file for a single stream, positioned behind its prefix; islands are given up."""
         file = self.path.open("r+b" if self.path.exists() else "w+b", buffering=0)
         file.truncate(self.hashed)
         file.seek(self.hashed)
+        self.islands = ()
+        if self.note is not None and self.note.prefix is not None:
+            self.begin(dataclasses.replace(self.note, prefix=None, islands=()))
+        return file
+
+    def open_sparse(self, size: int) -> FileIO:
+        """The file at its full size, for writes anywhere. The note says what of it is there."""
+        self.note_islands(self.islands)
+        file = self.path.open("r+b" if self.path.exists() else "w+b", buffering=0)
+        file.truncate(size)
         return file
 
     def remove(self) -> None:
@@ -114,3 +143,17 @@ class Partial:
     def finish(self) -> None:
         """Keep the file, drop the note."""
         self.note_path.unlink(missing_ok=True)
+
+
+def _there(note: Note | None, size: int) -> tuple[int, tuple[tuple[int, int], ...]]:
+    """The prefix and the islands of a partial file of `size` bytes; touching ones are one."""
+    if note is None or note.prefix is None:
+        return size, ()
+    prefix = min(note.prefix, size)
+    apart = []
+    for start, stop in sorted(note.islands):
+        if start <= prefix:
+            prefix = min(max(prefix, stop), size)
+        elif stop <= size:
+            apart.append((start, stop))
+    return prefix, tuple(apart)

@@ -106,7 +106,7 @@ class _Guarded:
     def getresponse(self) -> Any:
         # The read timeout is per packet: a server that sends one header byte a second would hold us.
         sock = self.sock
-        limit = threading.Timer(2 * (sock.gettimeout() or 60.0) + 1.0, _shut, (sock,))
+        limit = threading.Timer(2 * (sock.gettimeout() or 60.0) + 1.0, shut, (sock,))
         limit.daemon = True
         limit.start()
         try:
@@ -117,9 +117,10 @@ class _Guarded:
         return response
 
 
-def _shut(sock: Any) -> None:
+def shut(sock: Any) -> None:
+    """End a connection under whoever waits for it."""
     import contextlib
     import socket
 
-    with contextlib.suppress(OSError):  # it may be closed by now
+    with contextlib.suppress(OSError, AttributeError):  # it may be closed by now
         sock.shutdown(socket.SHUT_RDWR)

@@ -106,6 +106,8 @@ class Meter:
         self._count = self._window = 0
         rate = settings.max_rate
         self._low = settings.low_speed if rate is None else min(settings.low_speed, rate / 2)
+        self.patience: float | None = None
+        """Seconds after which a connection below `slow_connection` is too slow to be alone."""
         self.chunk = CHUNK if rate is None else max(4096, min(CHUNK, int(rate / 10)))
         self._bound_socket(self._started)
 
@@ -119,6 +121,13 @@ class Meter:
         if self._settings.deadline is not None:
             self._bound_socket(now)
         return now
+
+    def is_slow(self) -> bool:
+        """Whether the connection had its chance and should get company."""
+        elapsed = time.monotonic() - self._started
+        if self.patience is None or elapsed < self.patience:
+            return False
+        return self._count / elapsed < self._settings.slow_connection
 
     def _judge(self, now: float) -> None:
         speed = self._window / (now - self._window_start)
@@ -217,6 +226,7 @@ class InlineHash:
 def pour(body: Body, sink: RawIOBase, digest: Digest, meter: Meter, room: int) -> int:
     """Write at most `room` bytes of `body` to `sink` and `digest`; returns how many.
 
+    Returns early where the meter finds the connection slow, with the rest of the body unread.
     What came before an error is written and hashed before the error is raised.
     """
     hashing = (
@@ -235,7 +245,7 @@ def pour(body: Body, sink: RawIOBase, digest: Digest, meter: Meter, room: int) -
                 meter.pace()
             if isinstance(ended, TransferError):
                 raise ended
-            if ended:
+            if ended or meter.is_slow():
                 break
     return done
 
