@@ -14,6 +14,7 @@ import pytest
 from zoo.errors import DigestMismatchError, DiskFullError, StoreError, UsageError
 from zoo.store import Store
 from zoo.store.disk import owner_token
+from zoo.store.memo import Memo
 
 HELLO = b"hello, store"
 HELLO_DIGEST = hashlib.sha256(HELLO).hexdigest()
@@ -201,6 +202,19 @@ def test_a_warm_hit_does_not_read_the_blob_again(store: Store) -> None:
 
     assert first < 0.01  # reading 64 MiB takes 30 ms and more
     assert warm < 0.0005
+
+
+def test_a_file_that_is_younger_than_the_clocks_tick_gets_no_memo(tmp_path: Path) -> None:
+    """Its next write might leave every timestamp as it is, on kernels with coarse clocks."""
+    memo, path = Memo(tmp_path / "memo"), tmp_path / "file"
+    path.write_bytes(HELLO)
+    memo.learn("young", path.stat())
+    assert not memo.trusts("young", path.stat())
+
+    os.utime(path, (time.time() - 1, time.time() - 1))
+    memo.learn("settled", path.stat())
+    assert memo.trusts("settled", path.stat())
+    assert Memo(tmp_path / "memo").trusts("settled", path.stat())
 
 
 # --- resume ---------------------------------------------------------------------------------------
