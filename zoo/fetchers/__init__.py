@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from zoo.fetchers.many import fetch_many
 from zoo.fetchers.options import FetchOptions
 from zoo.fetchers.sources import fetch
 
-__all__ = ["FetchOptions", "fetch"]
+__all__ = ["FetchOptions", "fetch", "fetch_many"]

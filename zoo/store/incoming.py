@@ -152,7 +152,8 @@ def part_path(layout: Layout, digest: str | None, owner: str) -> Path:
 
 def _take_over(layout: Layout, digest: str, path: Path) -> bool:
     """Move the largest abandoned temporary file of `digest` that has a sidecar to `path`."""
-    left = [part for part in path.parent.glob(f"{digest}.*.part") if sidecars(part) and is_abandoned(part)]
+    parts = [part for part in _named(path.parent, f"{digest}.") if part.suffix == ".part"]
+    left = [part for part in parts if sidecars(part) and is_abandoned(part)]
     for part in sorted(left, key=_size, reverse=True):
         try:
             move_with_sidecars(part, path)
@@ -185,7 +186,12 @@ def is_abandoned(part: Path) -> bool:
 
 def sidecars(part: Path) -> list[Path]:
     """The files that a transfer keeps beside its temporary file."""
-    return sorted(part.parent.glob(f"{part.name}.*"))
+    return _named(part.parent, f"{part.name}.")
+
+
+def _named(folder: Path, prefix: str) -> list[Path]:
+    """The files whose names begin with `prefix`: `glob` would compile a pattern for each call."""
+    return sorted(path for path in folder.iterdir() if path.name.startswith(prefix))
 
 
 def move_with_sidecars(part: Path, target: Path) -> None:

@@ -24,7 +24,7 @@ from zoo.transfer.receipts import Received, give_receipt
 from zoo.transfer.retrying import retrying
 from zoo.transfer.segments import SMALLEST
 from zoo.transfer.settings import current
-from zoo.transfer.streaming import Body, Meter, pour
+from zoo.transfer.streaming import INLINE, Body, Meter, pour
 
 if TYPE_CHECKING:
     from zoo.interfaces import Progress
@@ -99,9 +99,15 @@ class _Transfer:
         with open_url(self.request, self._range(asked)) as answer:
             note = self._accept(answer, asked)
             if self.partial.note != note:
-                self.partial.begin(note)
+                self._note(note)
             self._check_room()
             self._pour(answer)
+
+    def _note(self, note: Note) -> None:
+        if self.expected.size is not None and self.expected.size <= INLINE:
+            self.partial.note = note  # a small file is sooner fetched again than noted and resumed
+        else:
+            self.partial.begin(note)
 
     def _range(self, offset: int) -> dict[str, str]:
         start, stop = self.request.window or (0, 0)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
@@ -140,9 +142,7 @@ def _send(request: Request, url: str, extra: dict[str, str], settings: Settings)
             auth=_auth(request, url),
         )
     )
-    sending = client.merge_environment_settings(
-        prepared.url, dict(settings.proxies), True, settings.verify, None
-    )
+    sending = _environment(origin(url), settings.proxies, settings.verify, _relevant())
     proxy = requests.utils.select_proxy(url, sending["proxies"])
     try:
         return client.send(
@@ -153,6 +153,27 @@ def _send(request: Request, url: str, extra: dict[str, str], settings: Settings)
         )
     except (requests.RequestException, OSError) as error:
         raise diagnosis.of_exception(error, url, proxy) from error
+
+
+_VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "requests_ca_bundle", "curl_ca_bundle")
+
+
+def _relevant() -> tuple[str | None, ...]:
+    return tuple(os.environ.get(name) for lower in _VARIABLES for name in (lower, lower.upper()))
+
+
+@lru_cache(maxsize=256)
+def _environment(
+    place: tuple[str, str, int],
+    proxies: tuple[tuple[str, str], ...],
+    verify: str | None,
+    variables: tuple[str | None, ...],
+) -> dict[str, Any]:
+    """Proxies and certificates for an origin. requests scans the whole environment for each request."""
+    scheme, host, port = place
+    name = f"[{host}]" if ":" in host else host
+    url = f"{scheme}://{name}:{port}/"
+    return dict(session(False).merge_environment_settings(url, dict(proxies), True, verify, None))
 
 
 def _headers(request: Request, url: str, extra: dict[str, str]) -> dict[str, str]:

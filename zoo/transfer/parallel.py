@@ -20,9 +20,9 @@ from zoo.transfer import diagnosis
 from zoo.transfer.errors import DeadlineError, DroppedError, MalformedError, TransferError, TruncatedError
 from zoo.transfer.opening import Answer, Request, check_content_range, open_url, origin, raise_for_status
 from zoo.transfer.segments import Board, Segment
-from zoo.transfer.session import shut
 from zoo.transfer.settings import current
 from zoo.transfer.streaming import CHUNK, Body, Meter
+from zoo.transfer.watchdog import shut
 
 if TYPE_CHECKING:
     from zoo.transfer.partial import Partial

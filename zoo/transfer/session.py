@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from zoo.transfer import addresses
+from zoo.transfer import addresses, watchdog
 
 if TYPE_CHECKING:
     import requests
@@ -106,21 +105,7 @@ class _Guarded:
     def getresponse(self) -> Any:
         # The read timeout is per packet: a server that sends one header byte a second would hold us.
         sock = self.sock
-        limit = threading.Timer(2 * (sock.gettimeout() or 60.0) + 1.0, shut, (sock,))
-        limit.daemon = True
-        limit.start()
-        try:
+        with watchdog.limited(sock, 2 * (sock.gettimeout() or 60.0) + 1.0):
             response = super().getresponse()  # type: ignore[misc]
-        finally:
-            limit.cancel()
         response.zoo_socket = sock
         return response
-
-
-def shut(sock: Any) -> None:
-    """End a connection under whoever waits for it."""
-    import contextlib
-    import socket
-
-    with contextlib.suppress(OSError, AttributeError):  # it may be closed by now
-        sock.shutdown(socket.SHUT_RDWR)
