@@ -10,10 +10,10 @@ import contextlib
 from typing import TYPE_CHECKING, Any, Callable, Iterator
 
 from converters import onnx_checks
+from converters.tensorflow_freezing import Frozen, frozen
 from converters.tensorflow_operations import handlers
 from converters.tensorflow_runtime import heard, quiet, tensorflow, tf2onnx
 from zoo.errors import ConversionError, UnsupportedModelError
-from zoo.records import Signature, record
 
 if TYPE_CHECKING:
     import onnx
@@ -25,9 +25,6 @@ NEWEST_OPSET = 18
 """tf2onnx 1.17 maps to no later one."""
 FAILURES = (ValueError, TypeError, KeyError, IndexError, AttributeError, NotImplementedError, RuntimeError)
 """What tf2onnx raises on a graph that it cannot handle."""
-
-KEPT_WHOLE = ("_XlaMustCompile", "_noinline")
-"""Attributes for which TensorFlow does not inline a function; tf2onnx has no calls."""
 
 
 def supported_opset(opset: int | None) -> int:
@@ -54,22 +51,11 @@ def as_onnx(program: Program, opset: int | None) -> onnx.ModelProto:
     return onnx_checks.finished(model, program.signature, messages)
 
 
-@record
-class _Tensors:
-    """The names of a concrete function's own inputs and outputs, and what they become."""
-
-    inputs: list[str]
-    outputs: list[str]
-    renamed: dict[str, str]
-
-
 def _mapped(program: Program, opset: int, messages: list[str]) -> onnx.ModelProto:
-    tensors = _tensors(program)
     try:
-        graph_def, tables = _frozen(program, tensors)
-        return to_model(
-            lambda: _parsed(graph_def, tables, tensors, opset),
-        )
+        graph = frozen(program)
+        renamed = dict(zip([*graph.inputs, *graph.outputs], _names(program)))
+        return to_model(lambda: _parsed(graph, renamed, opset))
     except FAILURES as error:
         raise failed(error, messages) from error
 
@@ -80,65 +66,24 @@ def failed(error: BaseException, messages: list[str]) -> ConversionError:
     return ConversionError(f"tf2onnx failed: {onnx_checks.short(reason)}")
 
 
-def _tensors(program: Program) -> _Tensors:
-    resource = tensorflow().dtypes.resource
-    captured = {tensor.name for tensor in program.concrete.graph.function_captures.by_val_internal.values()}
-    inputs = [t.name for t in program.concrete.inputs if t.dtype != resource and t.name not in captured]
-    outputs = [t.name for t in program.concrete.outputs if t.dtype != resource]
-    names = [*(s.name for s in program.signature.inputs), *(s.name for s in program.signature.outputs)]
-    return _Tensors(inputs, outputs, dict(zip([*inputs, *outputs], names)))
+def _names(program: Program) -> list[str]:
+    return [spec.name for spec in (*program.signature.inputs, *program.signature.outputs)]
 
 
-def _frozen(program: Program, tensors: _Tensors) -> tuple[Any, Any]:
-    loader = tf2onnx().tf_loader
-    with tensorflow().device("/cpu:0"), _captures_kept(program.concrete):
-        graph_def, tables = loader.from_trackable(
-            program.owner, program.concrete, tensors.inputs, tensors.outputs, False
-        )
-        if _release_compiled(graph_def):
-            with tensorflow().Graph().as_default():
-                graph_def = loader.tf_optimize(tensors.inputs, tensors.outputs, graph_def)
-    return graph_def, tables
-
-
-@contextlib.contextmanager
-def _captures_kept(concrete: Any) -> Iterator[None]:
-    """Give a function back the tables that tf2onnx takes from its captures, without which it cannot run."""
-    captures = concrete.graph.function_captures
-    kept = [(values, dict(values)) for values in (captures.by_val_internal, captures.by_val_external)]
-    inputs = list(concrete._captured_inputs)
-    try:
-        yield
-    finally:
-        concrete._captured_inputs = inputs
-        for values, before in kept:
-            values.clear()
-            values.update(before)
-
-
-def _release_compiled(graph_def: Any) -> bool:
-    """Let TensorFlow inline functions kept whole for XLA, such as Keras's grouped convolution."""
-    functions = list(graph_def.library.function)
-    nodes = [*graph_def.node, *(node for function in functions for node in function.node_def)]
-    held = [(item, mark) for item in (*nodes, *functions) for mark in KEPT_WHOLE if mark in item.attr]
-    for item, mark in held:
-        del item.attr[mark]
-    return bool(held)
-
-
-def _parsed(graph_def: Any, tables: Any, tensors: _Tensors, opset: int) -> Any:
+def _parsed(graph: Frozen, renamed: dict[str, str], opset: int) -> Any:
     tf = tensorflow()
-    with tf.Graph().as_default() as graph, tf.device("/cpu:0"):
-        tf.import_graph_def(graph_def, name="")
+    with tf.Graph().as_default() as tf_graph, tf.device("/cpu:0"):
+        tf.import_graph_def(graph.graph_def, name="")
         return tf2onnx().tfonnx.process_tf_graph(
-            graph,
+            tf_graph,
             continue_on_error=True,
             opset=opset,
-            custom_op_handlers=handlers(tables),
-            input_names=tensors.inputs,
-            output_names=tensors.outputs,
-            tensors_to_rename=tensors.renamed,
-            initialized_tables=tables,
+            const_node_values=graph.weights,
+            custom_op_handlers=handlers(graph.tables),
+            input_names=graph.inputs,
+            output_names=graph.outputs,
+            tensors_to_rename=renamed,
+            initialized_tables=graph.tables,
         )
 
 
@@ -150,13 +95,32 @@ def to_model(parse: Callable[[], Any]) -> onnx.ModelProto:
     and optimised the careful way.
     """
     optimizer = tf2onnx().optimizer
+    with _constants_copied_once():
+        graph = parse()
+        try:
+            graph = optimizer.optimize_graph(graph, catch_errors=False)
+        except Exception:  # noqa: BLE001  (whatever an optimiser raises, the careful way follows)
+            graph = optimizer.optimize_graph(parse(), catch_errors=True)
+        return graph.make_model("zoo")
+
+
+@contextlib.contextmanager
+def _constants_copied_once() -> Iterator[None]:
+    """Keep tf2onnx from copying every constant into its node's protobuf after each optimiser.
+
+    Protobuf frees nothing within a message that lives: after two dozen passes the weights are held two
+    dozen times. The model is made from the node's attributes, so a constant's protobuf is never read.
+    """
+    from tf2onnx.graph import Node
+
+    original = Node.update_proto
+
+    def update_proto(node: Any, external_tensor_storage: Any = None) -> None:
+        if not node.is_const():
+            original(node, external_tensor_storage)
+
+    Node.update_proto = update_proto
     try:
-        graph = optimizer.optimize_graph(parse(), catch_errors=False)
-    except Exception:  # noqa: BLE001  (whatever an optimiser raises, the careful way follows)
-        graph = optimizer.optimize_graph(parse(), catch_errors=True)
-    return graph.make_model("zoo")
-
-
-def interface(model: onnx.ModelProto) -> Signature:
-    """The signature that the graph itself declares."""
-    return onnx_checks.declared(model)
+        yield
+    finally:
+        Node.update_proto = original
