@@ -35,6 +35,8 @@ def pull(
     force: bool = False,
     refresh: bool = False,
     keep_unverified: bool = False,
+    trust: bool = False,
+    sandbox: str | None = None,
     rtol: float | None = None,
     atol: float | None = None,
     timeout: float | None = None,
@@ -54,6 +56,8 @@ def pull(
         force: overwrite `output`.
         refresh: verify anew what the store already holds.
         keep_unverified: keep a model whose outputs differ; its metadata says so.
+        trust: load what a source string brought even if it could run its author's code.
+        sandbox: the weakest jail for such a file: ``"rlimits"``, ``"landlock+seccomp"`` or ``"bwrap"``.
         timeout, memory: bounds of a worker process, in seconds and GiB.
 
     Raises:
@@ -63,8 +67,8 @@ def pull(
 
     settings = settings_from(
         registry=registry, cache=cache, offline=offline, sources=tuple(sources), force=force, refresh=refresh,
-        keep_unverified=keep_unverified, rtol=rtol, atol=atol, timeout=timeout, memory=memory,
-        progress=progress, on_stage=on_stage,
+        keep_unverified=keep_unverified, trust=trust, sandbox=sandbox, rtol=rtol, atol=atol, timeout=timeout,
+        memory=memory, progress=progress, on_stage=on_stage,
     )  # fmt: skip
     entry = selection.entry_for(ref, settings, sha256)
     verified = pipeline.pull(entry, settings)
@@ -90,6 +94,7 @@ def convert(
     force: bool = False,
     keep_unverified: bool = False,
     trust: bool = False,
+    sandbox: str | None = None,
     timeout: float | None = None,
     memory: float | None = None,
     on_stage: Callable[[str], None] | None = None,
@@ -106,7 +111,8 @@ def convert(
         builder: ``module:callable`` that makes the torch module whose weights `path` holds.
         float32: compute in float32 where the source uses float64 (smaller, and measured).
         seed: of the random feeds.
-        trust: load a file that could run its author's code even if the sandbox is not strong enough.
+        trust: load a file that could run its author's code, whatever the sandbox.
+        sandbox: the weakest jail for such a file: ``"rlimits"``, ``"landlock+seccomp"`` or ``"bwrap"``.
 
     Raises:
         OutputExistsError, UnsupportedFileError, ConversionError, VerificationError, UnsafeFileError.
@@ -116,8 +122,8 @@ def convert(
 
     source = Path(path)
     settings = settings_from(
-        force=force, keep_unverified=keep_unverified, trust=trust, rtol=rtol, atol=atol, timeout=timeout,
-        memory=memory, on_stage=on_stage,
+        force=force, keep_unverified=keep_unverified, trust=trust, sandbox=sandbox, rtol=rtol, atol=atol,
+        timeout=timeout, memory=memory, on_stage=on_stage,
     )  # fmt: skip
     request, detection = pipeline.request_for(
         open_artifact(source),
@@ -142,6 +148,7 @@ def verify(
     atol: float | None = None,
     seed: int = 0,
     trust: bool = False,
+    sandbox: str | None = None,
     registry: AnyPath | None = None,
     cache: AnyPath | None = None,
     offline: bool | None = None,
@@ -159,8 +166,8 @@ def verify(
     from zoo.artifacts import open_artifact
 
     settings = settings_from(
-        trust=trust, rtol=rtol, atol=atol, registry=registry, cache=cache, offline=offline, timeout=timeout,
-        memory=memory, on_stage=on_stage,
+        trust=trust, sandbox=sandbox, rtol=rtol, atol=atol, registry=registry, cache=cache, offline=offline,
+        timeout=timeout, memory=memory, on_stage=on_stage,
     )  # fmt: skip
     if source is None and not Path(model).exists():
         return selection.reproven(str(model), settings)

@@ -31,6 +31,9 @@ from zoo.store import Store
 if TYPE_CHECKING:
     from zoo.tensors import Tensors
 
+JAILS = ("rlimits", "landlock+seccomp", "bwrap")
+"""The levels of `zoo.sandbox`, the weakest first."""
+
 FOLDER_KINDS = {"saved_model", "hf_folder"}
 """Kinds of source that are a folder; of any other, the entry's first file is the model."""
 
@@ -75,6 +78,8 @@ def _brought(entry: RegistryEntry, store: Store, settings: Settings) -> Verified
     digests = fetch_files(entry, store, settings)
     artifact = _source_artifact(entry, digests, store)
     request, detection = _entry_request(entry, artifact)
+    if entry.trust != "pinned":  # the registry's own files were looked at when they were pinned
+        refuse_unsafe(artifact.path, detection, settings)
     settings = replace(settings, tolerance=settings.tolerance or entry.tolerance)
     with workspace() as folder:
         if detection.framework == "onnx":
@@ -170,6 +175,7 @@ def convert(
     `settings.keep_unverified`; then the file's metadata says ``zoo.verification = mismatch``.
     """
     artifacts.refuse_existing(output, settings.force)
+    refuse_unsafe(request.artifact.path, detection, settings)
     with workspace() as folder:
         proof = proven(request, output.name, folder, settings)
         return _published(proof, request, output, settings, detection)
@@ -213,8 +219,21 @@ def verify(
             f"{model} is not an ONNX file: {found.description}",
             hint="The first argument is the ONNX file, the second its source.",
         )
+    refuse_unsafe(request.artifact.path, detection, settings)
     with workspace() as folder:
         return compared(model.absolute(), request, folder, replace(settings, keep_unverified=True)).report
+
+
+def refuse_unsafe(path: Path, detection: Detection, settings: Settings) -> None:
+    """Raise `UnsafeFileError` for a file that may run its author's code, where the jail is too weak."""
+    from zoo import safety, sandbox
+
+    if settings.sandbox not in JAILS:
+        raise UsageError(f"no sandbox level {settings.sandbox!r}", hint=f"Levels: {', '.join(JAILS)}.")
+    found = sandbox.level()
+    if settings.trust or JAILS.index(found) >= JAILS.index(settings.sandbox):
+        return
+    safety.require_allowed(path, safety.assess(path, detection), found, settings.sandbox)
 
 
 # --- a live model, in process --------------------------------------------------------------------------

@@ -28,7 +28,7 @@ def entry_for(ref: str, settings: Settings, sha256: str | None = None) -> Regist
             f"{ref} had sha256 {remembered} when it was first pulled; now {sha256.lower()} is asked for",
             hint="If the publisher changed the file, pull another revision or empty the cache of it.",
         )
-    return entry_from_source(ref, sha256 or remembered)
+    return replace(entry_from_source(ref, sha256 or remembered), trust="source")
 
 
 def trust_on_first_use(entry: RegistryEntry, verified: VerifiedModel, settings: Settings) -> None:

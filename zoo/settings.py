@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +32,9 @@ class Settings:
     sources: tuple[str, ...] = ()
     """Tried before the registry's own."""
     trust: bool = False
+    """Load an untrusted file whatever the sandbox."""
+    sandbox: str = "landlock+seccomp"
+    """The weakest jail in which an untrusted file may be loaded (see `zoo.pipeline.JAILS`)."""
     keep_unverified: bool = False
     force: bool = False
     refresh: bool = False
@@ -46,6 +50,7 @@ def settings_from(**given: Any) -> Settings:
     tolerance = _tolerance(given.pop("rtol", None), given.pop("atol", None))
     bounds = _bounds(given.pop("timeout", None), given.pop("memory", None))
     given["offline"] = offline_wanted(given.get("offline"))
+    given["sandbox"] = given.get("sandbox") or os.environ.get("ZOO_SANDBOX") or None
     for name in ("registry", "cache"):
         given[name] = as_path(given.get(name))
     kept = {name: value for name, value in given.items() if value is not None}

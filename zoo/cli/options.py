@@ -27,9 +27,17 @@ force = click.option("--force", is_flag=True, help="Overwrite an existing output
 keep_unverified = click.option(
     "--keep-unverified", is_flag=True, help="Write the file even if its outputs differ; its metadata says so."
 )
-trust = click.option(
-    "--trust", is_flag=True, help="Load a file that could run its author's code, whatever the sandbox."
-)
+
+
+def trust(function: F) -> F:
+    """What may be loaded in which jail."""
+    trusted = click.option("--trust", is_flag=True, help="Load a file that could run its author's code.")
+    sandbox = click.option(
+        "--sandbox",
+        metavar="LEVEL",
+        help="Weakest jail for such a file (default: ZOO_SANDBOX or landlock+seccomp).",
+    )
+    return trusted(sandbox(function))
 
 
 def output(function: F) -> F:

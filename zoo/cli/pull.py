@@ -20,6 +20,7 @@ from zoo.cli import options, show
 @click.option("--refresh", is_flag=True, help="Verify anew what the store already holds.")
 @options.force
 @options.keep_unverified
+@options.trust
 @options.offline
 @options.registry
 @options.cache
