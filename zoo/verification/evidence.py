@@ -13,10 +13,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from zoo.records import CaseResult, FeedCase, record
+from zoo.records import CaseResult, record
 from zoo.verification.comparison import Criteria, compare, magnitude
 from zoo.verification.noise import METHOD_FILE
-from zoo.verification.opinions import REFERENCE, USUAL, Variant, blame, chosen, read_opinions
+from zoo.verification.opinions import REFERENCE, REFUSAL, USUAL, Variant, blame, chosen, read_opinions
 from zoo.verification.stored import StoredTensors
 from zoo.verification.tolerances import NOISE_FACTOR, Noise, Policy, noise_level
 from zoo.verification.verdict import Evidence, verdict
@@ -55,8 +55,8 @@ def judge(
     opinions, culprit = _opinions(source, runtime, criteria, cases)
     cases += opinions
     seconds = sum(source.cases.seconds.values()) + sum(runtime.cases.seconds.values())
-    notes = (*description.notes, *([] if culprit is None else [f"at fault: {culprit}"]))
-    return verdict(cases, Evidence(policy, description.versions, notes, seconds))
+    notes = [*description.notes, *_refusals(runtime), *([] if culprit is None else [f"at fault: {culprit}"])]
+    return verdict(cases, Evidence(policy, description.versions, tuple(notes), seconds))
 
 
 def _opinions(
@@ -66,12 +66,8 @@ def _opinions(
     cases: list[CaseResult] = []
     right: dict[Variant, bool] = {}
     for variant, folder in read_opinions(runtime.folder).items():
-        refusal = folder / "refusal.txt"
         answered = [file for file in source.cases.cases if (folder / file.name).is_file()]
         found = [_opinion(file, variant, (source.folder, folder), criteria) for file in answered]
-        if refusal.is_file() and variant.optimisation != REFERENCE:
-            case = FeedCase(variant.name, "typical", 0, source.cases.cases[0].case.seed)
-            found.append(CaseResult(case, error=refusal.read_text(encoding="utf-8")))
         if found:
             right[variant] = all(case.passed for case in found)
             # The reference evaluator is a witness, not a way in which the graph will be run.
@@ -80,6 +76,15 @@ def _opinions(
         numbers = {file.case for file in chosen(source.cases.cases)}
         right[USUAL] = all(case.passed for case in usual if case.case in numbers)
     return cases, blame(right)
+
+
+def _refusals(runtime: Answers) -> list[str]:
+    """Ways in which the graph does not run; it is not wrong for that."""
+    reasons = []
+    for variant, folder in read_opinions(runtime.folder).items():
+        if (folder / REFUSAL).is_file():
+            reasons.append(f"{variant.name}: {(folder / REFUSAL).read_text(encoding='utf-8')}")
+    return reasons
 
 
 def _opinion(file: CaseFile, variant: Variant, folders: tuple[Path, Path], criteria: Criteria) -> CaseResult:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from zoo.tensors import Tensors
 
 FOLDER = "opinions"
+REFUSAL = "refusal.txt"
 REFERENCE = "reference"
 """The reference evaluator of the onnx package: plain numpy, slow, with no optimiser and no kernels."""
 MAX_REFERENCE_NODES = 2000
@@ -75,7 +76,7 @@ def write_opinions(
 ) -> None:
     """Run the chosen cases of the folder `cases` in other ways; answers go to ``out/opinions``.
 
-    A way in which the graph does not run at all leaves a ``.txt`` with the reason.
+    A way in which the graph does not run at all leaves a ``refusal.txt`` with the reason.
     """
     for variant in variants:
         folder = out / FOLDER / variant.slug
@@ -84,7 +85,7 @@ def write_opinions(
             for file, answer in _answers(model, files, cases, variant):
                 save_tensors(folder / file.name, answer)
         except ZooError as error:
-            (folder / "refusal.txt").write_text(error.message, encoding="utf-8")
+            (folder / REFUSAL).write_text(error.message, encoding="utf-8")
 
 
 def _answers(

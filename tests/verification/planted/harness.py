@@ -4,13 +4,12 @@ in one process."""
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import onnx
 
-from zoo import plugins
 from zoo.errors import VerificationError
 from zoo.jobs import CaseFile, CaseList
 from zoo.records import Artifact, ConversionRequest, SourceDescription, VerificationReport
@@ -28,18 +27,17 @@ from zoo.verification.tolerances import Policy
 class Subject:
     """A live model of a framework with the answers it gave, kept in `folder`."""
 
-    framework: str
+    converter: Any
     model: Any
     folder: Path
-    options: dict[str, Any]
+    options: dict[str, Any] = field(default_factory=dict)
     inputs: tuple[Any, ...] = ()
     sample: Path | None = None
 
     def __post_init__(self) -> None:
-        self.converter = plugins.converter(self.framework)
         self.request = ConversionRequest(
             Artifact(self.folder / "source", "0" * 64, 0),
-            self.framework,
+            self.converter.framework,
             "live",
             options=self.options,
             inputs=self.inputs,
