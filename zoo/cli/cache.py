@@ -52,8 +52,8 @@ def list_(cache: Path | None, as_json: bool, quiet: bool, verbose: int) -> None:
     ]
     click.echo(show.table(rows, () if quiet else ("MODEL", "SIZE")))
     if not quiet:
-        rest = f"{len(found.blobs)} blobs, {len(found.leftovers)} leftovers, {len(found.quarantined)} quarantined"
-        click.echo(f"{found.root}: {show.size(found.size)} in {rest}")
+        counts = f"{len(found.blobs)} blobs, {len(found.leftovers)} leftovers"
+        click.echo(f"{found.root}: {show.size(found.size)} in {counts}, {len(found.quarantined)} quarantined")
 
 
 @group.command("verify")
