@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from zoo.fetchers.options import FetchOptions
 from zoo.fetchers.progress import progress_of
 from zoo.fetchers.sources import fetch
-from zoo.transfer.session import POOL
+from zoo.transfer.connections import POOL
 
 if TYPE_CHECKING:
     from zoo.fetchers.options import Progress

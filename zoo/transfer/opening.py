@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+import base64
+import http.client
 import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
 from zoo.records import record
-from zoo.transfer import addresses, diagnosis
+from zoo.transfer import addresses, connections, diagnosis
 from zoo.transfer.errors import MalformedError, RedirectError, RefusedAddressError, TooLargeError
-from zoo.transfer.session import session
 from zoo.transfer.settings import Settings, current
 
 if TYPE_CHECKING:
-    import requests
+    from urllib3 import HTTPResponse
 
 HOPS = 10
 HEAD = 2048
@@ -71,31 +70,40 @@ def open_url(request: Request, extra: Mapping[str, str] | None = None) -> Iterat
     settings = current()
     response, url = _follow(request, dict(extra or {}), settings)
     try:
-        yield Answer(url, response.status_code, response.headers, response.raw)
+        yield Answer(url, response.status, response.headers, response)
     finally:
         response.close()
 
 
-def _follow(request: Request, extra: dict[str, str], settings: Settings) -> tuple[requests.Response, str]:
+def _follow(request: Request, extra: dict[str, str], settings: Settings) -> tuple[HTTPResponse, str]:
     url = request.url
     for _ in range(HOPS + 1):
         _judge(url, settings)
         response = _send(request, url, extra, settings)
-        if response.status_code not in (301, 302, 303, 307, 308):
+        if response.status not in (301, 302, 303, 307, 308):
             return response, url
         target = response.headers.get("Location")
-        response.close()
+        _dismiss(response)
         url = _next(url, target)
     raise RedirectError(
         f"{diagnosis.shown(request.url)}: more than {HOPS} redirects", hint="The server is misconfigured."
     )
 
 
+def _dismiss(response: HTTPResponse) -> None:
+    """Give the connection of a redirect back, where its body is short, else close it."""
+    length = response.headers.get("Content-Length", "")
+    if length.isdecimal() and int(length) <= HEAD:
+        response.drain_conn()
+    response.close()
+
+
 def _next(url: str, target: str | None) -> str:
     where = diagnosis.shown(url)
     if not target:
         raise RedirectError(f"{where}: a redirect without a target")
-    following = urljoin(url, target)
+    # http.client reads headers as Latin-1; addresses are UTF-8 where they are not ASCII.
+    following = urljoin(url, target.encode("latin-1").decode("utf-8", "replace"))
     scheme = urlsplit(following).scheme.lower()
     if scheme not in ("http", "https"):
         raise RefusedAddressError(f"{where}: redirects to {scheme + ':'!r}, which is refused")
@@ -129,74 +137,53 @@ def _is_inside(host: str, port: int) -> bool:
     return all(addresses.is_private(row[4][0]) for row in rows)
 
 
-def _send(request: Request, url: str, extra: dict[str, str], settings: Settings) -> requests.Response:
-    import requests
+def _send(request: Request, url: str, extra: dict[str, str], settings: Settings) -> HTTPResponse:
+    import urllib3
 
-    client = session(settings.trusts(url))
-    prepared = client.prepare_request(
-        requests.Request(
-            request.method,
-            url,
-            headers=_headers(request, url, extra),
-            data=request.body,
-            auth=_auth(request, url),
-        )
-    )
-    sending = _environment(origin(url), settings.proxies, settings.verify, _relevant())
-    proxy = requests.utils.select_proxy(url, sending["proxies"])
+    way = connections.route(origin(url), settings.proxies, settings.verify)
+    pool = connections.pool(way, settings.trusts(url))
     try:
-        return client.send(
-            prepared,
-            timeout=(settings.connect_timeout, settings.read_timeout),
-            allow_redirects=False,
-            **sending,
+        return pool.urlopen(  # type: ignore[return-value]
+            request.method,
+            _without_user(url),
+            body=request.body,
+            headers=_headers(request, url, extra),
+            timeout=urllib3.Timeout(connect=settings.connect_timeout, read=settings.read_timeout),
+            retries=False,
+            redirect=False,
+            preload_content=False,
+            decode_content=False,
         )
-    except (requests.RequestException, OSError) as error:
-        raise diagnosis.of_exception(error, url, proxy) from error
+    except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, ValueError) as error:
+        raise diagnosis.of_exception(error, url, way.proxy) from error
 
 
-_VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "requests_ca_bundle", "curl_ca_bundle")
-
-
-def _relevant() -> tuple[str | None, ...]:
-    return tuple(os.environ.get(name) for lower in _VARIABLES for name in (lower, lower.upper()))
-
-
-@lru_cache(maxsize=256)
-def _environment(
-    place: tuple[str, str, int],
-    proxies: tuple[tuple[str, str], ...],
-    verify: str | None,
-    variables: tuple[str | None, ...],
-) -> dict[str, Any]:
-    """Proxies and certificates for an origin. requests scans the whole environment for each request."""
-    scheme, host, port = place
-    name = f"[{host}]" if ":" in host else host
-    url = f"{scheme}://{name}:{port}/"
-    return dict(session(False).merge_environment_settings(url, dict(proxies), True, verify, None))
+def _without_user(url: str) -> str:
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, parts.query, ""))
 
 
 def _headers(request: Request, url: str, extra: dict[str, str]) -> dict[str, str]:
-    headers = {**dict(request.headers), **extra}
-    if origin(url) != origin(request.url):
+    headers = {"User-Agent": connections.user_agent(), "Accept": "*/*", "Accept-Encoding": "identity"}
+    headers.update(request.headers, **extra)
+    at_home = origin(url) == origin(request.url)
+    if not at_home:
         headers = {name: value for name, value in headers.items() if not _is_secret(name)}
-    return headers
+    authorization = (request.authorization if at_home else None) or _authorization(url)
+    return {**headers, "Authorization": authorization} if authorization else headers
+
+
+def _authorization(url: str) -> str | None:
+    """What the address itself or ``~/.netrc`` has for its host."""
+    parts = urlsplit(url)
+    if parts.username is None:
+        return connections.netrc_authorization(url)
+    pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return f"Basic {base64.b64encode(pair.encode()).decode()}"
 
 
 def _is_secret(name: str) -> bool:
     return name.lower() in {"authorization", "cookie", "proxy-authorization"} or "token" in name.lower()
-
-
-def _auth(request: Request, url: str) -> Any:
-    """Set the header as an `auth` callable: a plain header would lose to ~/.netrc."""
-    if request.authorization is None or origin(url) != origin(request.url):
-        return None
-
-    def authorize(prepared: requests.PreparedRequest) -> requests.PreparedRequest:
-        prepared.headers["Authorization"] = str(request.authorization)
-        return prepared
-
-    return authorize
 
 
 def read_head(answer: Answer, count: int = HEAD) -> bytes:
