@@ -16,13 +16,15 @@ class Feature:
     """One input feature. `dtype` is None where any number will do (then float64 is used).
 
     `missing` says what the empty string stands for in a text feature: ``"nan"``, ``"none"`` or
-    None (itself). `used` is False for a column that the model drops unseen.
+    None (itself). `used` is False for a column that the model drops unseen. `levels` are those of a
+    column that was a pandas categorical: the source is fed one, and any other value is missing.
     """
 
     dtype: Optional[str] = None
     domain: ColumnDomain = ColumnDomain()
     missing: Optional[str] = None
     used: bool = True
+    levels: Optional[tuple[Any, ...]] = None
 
 
 def unknown(count: int) -> list[Feature]:
@@ -87,6 +89,16 @@ def categories(values: Any) -> Feature:
     return Feature(dtype, domain)
 
 
+def levels(values: Sequence[Any]) -> Feature:
+    """A pandas categorical column with these levels, as text or numbers."""
+    import numpy as np
+
+    array = np.array(list(values), dtype=object if isinstance(values[0], str) else None)
+    fact = categories(array)
+    missing = "nan" if fact.dtype == "string" and "" not in values else None
+    return dataclasses.replace(fact, missing=missing, levels=tuple(array.tolist()))
+
+
 def _number_kind(array: Any, kept: list[Any]) -> str:
     if array.dtype.kind == "b" or (kept and all(isinstance(item, bool) for item in kept)):
         return "bool"
@@ -111,7 +123,7 @@ def _both(a: Feature, b: Feature) -> Feature:
         texts=tuple(dict.fromkeys([*x.texts, *y.texts])),
         integral=x.integral or y.integral,
     )
-    return Feature(a.dtype or b.dtype, domain, a.missing or b.missing)
+    return Feature(a.dtype or b.dtype, domain, a.missing or b.missing, levels=a.levels or b.levels)
 
 
 def _pick(choose: Any, a: float | None, b: float | None) -> float | None:

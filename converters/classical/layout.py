@@ -102,7 +102,7 @@ def rows(found: Layout, feeds: Mapping[str, np.ndarray]) -> Any:
         for name, feature in zip(found.names, found.features)
         if feature.used
     }
-    return _frame(arrays) if found.kind == "table" else _objects(found, arrays)
+    return _frame(found, arrays) if found.kind == "table" else _objects(found, arrays)
 
 
 def _fed(feeds: Mapping[str, np.ndarray], name: str) -> np.ndarray:
@@ -113,10 +113,24 @@ def _fed(feeds: Mapping[str, np.ndarray], name: str) -> np.ndarray:
     return np.asarray(feeds[name])
 
 
-def _frame(arrays: dict[str, np.ndarray]) -> Any:
+def _frame(found: Layout, arrays: dict[str, np.ndarray]) -> Any:
     import pandas as pd
 
-    return pd.DataFrame(arrays)
+    levels = {name: feature.levels for name, feature in zip(found.names, found.features)}
+    return pd.DataFrame(
+        {
+            name: array if levels[name] is None else _categorical(array, levels[name])
+            for name, array in arrays.items()
+        }
+    )
+
+
+def _categorical(array: np.ndarray, levels: Any) -> Any:
+    """A pandas categorical: positions are looked up here, as pandas warns of unknown values."""
+    import pandas as pd
+
+    known = pd.Index(levels)
+    return pd.Categorical.from_codes(known.get_indexer(pd.Index(array)), known)
 
 
 def _objects(found: Layout, arrays: dict[str, np.ndarray]) -> np.ndarray:

@@ -8,8 +8,8 @@ Source: sklearn/tree/_tree.pyx, sklearn/tree/_classes.py, sklearn/ensemble/_fore
 - NaN goes where ``missing_go_to_left`` says; fit sets it to the larger child where it saw no NaN.
 - leaf values are float64. A forest adds the trees' values one after another, then divides by their
   number. Ties of votes are decided by the last bit of that sum, so the graph adds in the same
-  order: leaves give row numbers of a value table, and ReduceSum over axis 0 of [trees, N, K] adds
-  trees in their order.
+  order: leaves give row numbers of a value table, and CumSum over axis 0 of [trees, N, K] adds
+  trees in their order (ReduceSum does not: it multiplies by ones, in blocks).
 - label: argmax of the (summed) values, the first of equals.
 """
 
@@ -78,13 +78,18 @@ def summed(graph: Graph, x: Value, trees: Sequence[Tree], weights: Sequence[np.n
     return ensemble(graph, x, trees, values, np.zeros(len(values), dtype=np.int64))
 
 
-def summed_in_order(graph: Graph, rows: Value, table: np.ndarray) -> Value:
+def summed_in_order(graph: Graph, rows: Value, table: np.ndarray, trees: int) -> Value:
     """table[rows] added tree after tree: rows [N, trees] int64, table [leaves, K]; gives [N, K]."""
+    by_tree = graph.op("Transpose", rows, perm=[1, 0])
+    return added(graph, idioms.take(graph, table, by_tree), trees)
+
+
+def added(graph: Graph, values: Value, count: int) -> Value:
+    """The sum over axis 0, which has `count` entries, added strictly one after the other."""
     import numpy as np
 
-    by_tree = graph.op("Transpose", rows, perm=[1, 0])
-    values = idioms.take(graph, table, by_tree)
-    return graph.op("ReduceSum", values, np.array([0]), keepdims=0)
+    running = graph.op("CumSum", values, np.array(0, dtype=np.int64))
+    return graph.op("Gather", running, np.array(count - 1, dtype=np.int64), axis=0)
 
 
 def ensemble(
@@ -197,7 +202,7 @@ class TreeModel(Emitter):
         table = leaf_table(trees)
         results = []
         for k in range(table.shape[1]):
-            total = summed_in_order(graph, rows, table[:, k, : self.class_count(k)])
+            total = summed_in_order(graph, rows, table[:, k, : self.class_count(k)], len(trees))
             results.append(total if len(trees) == 1 else graph.div(total, float(len(trees))))
         return results
 

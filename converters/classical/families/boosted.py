@@ -1,0 +1,126 @@
+"""What all boosters share: trees that add to sums in the source's order, and splits on categories.
+
+- sums: a TreeEnsemble node of ONNX Runtime adds trees one after the other, in their order, in
+  the dtype of the thresholds; for larger batches its threads add parts, which moves the last bit.
+  Where sums are compared with each other, each tree has a target of its own and CumSum adds them.
+  The start value is a first tree of one leaf, so that it is added first, as the sources do.
+- categories: a split on a set becomes a derived column, looked up in a fitted table by the code
+  of the category: 0 goes left, 1 goes right, NaN where the row is missing. No operator of ONNX for sets
+  of categories is relied on.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Sequence
+
+from converters.classical import idioms
+from converters.classical.families.trees import Tree, added, ensemble, leaf_rows
+from converters.classical.graph import Value
+from zoo.records import record
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from converters.classical.graph import Graph
+
+MODE_LESS_EQUAL, MODE_LESS, MODE_GREATER = 0, 1, 3
+
+
+@record
+class Boosted:
+    """Trees, one value per leaf (in the order of ``Tree.leaves``), and the sum each tree adds to."""
+
+    trees: tuple[Tree, ...]
+    values: tuple[np.ndarray, ...]
+    groups: tuple[int, ...]
+
+
+@record
+class SetSplit:
+    """A split on categories: a code in `right` goes right, any other left, missing by the tree."""
+
+    feature: int
+    right: frozenset[int]
+
+
+def leaf(dtype: str = "float64") -> Tree:
+    """A tree that is one leaf."""
+    import numpy as np
+
+    none = np.array([-1])
+    return Tree(np.array([0]), np.zeros(1, dtype), none, none, np.array([0]))
+
+
+def sums(graph: Graph, x: Value, boosted: Boosted, start: np.ndarray, exact: bool = False) -> Value:
+    """start[k] plus the values of the trees of group k, in order: [N, len(start)] in x's dtype.
+
+    `exact` adds in that order whatever ONNX Runtime's number of threads: for answers that choose
+    between sums, where two may be equal.
+    """
+    import numpy as np
+
+    trees = [leaf() for _ in start] + list(boosted.trees)
+    values = [np.array([value]) for value in start] + list(boosted.values)
+    groups = [*range(len(start)), *boosted.groups]
+    places = _rounds(groups, len(start)) if exact else groups
+    targets = np.repeat(places, [len(value) for value in values]).astype(np.int64)
+    found = ensemble(graph, x, trees, np.concatenate(values).astype(x.dtype), targets)
+    if not exact:
+        return found
+    by_round = graph.op("Reshape", found, np.array([0, -1, len(start)]))
+    return added(graph, graph.op("Transpose", by_round, perm=[1, 0, 2]), max(places) // len(start) + 1)
+
+
+def _rounds(groups: Sequence[int], count: int) -> list[int]:
+    """The place of each tree in a table [rounds, groups]: the n-th tree of a group is in row n."""
+    seen = [0] * count
+    places = []
+    for group in groups:
+        places.append(seen[group] * count + group)
+        seen[group] += 1
+    return places
+
+
+def vector_sums(
+    graph: Graph, x: Value, trees: Sequence[Tree], values: Sequence[np.ndarray], start: np.ndarray
+) -> Value:
+    """As `sums`, for leaves that hold a vector [leaves, K]: looked up and added in order."""
+    import numpy as np
+
+    table = np.concatenate([*values, start.reshape(1, -1)]).astype(x.dtype)
+    rows = graph.op("Transpose", leaf_rows(graph, x, trees), perm=[1, 0])
+    found = idioms.take(graph, table, rows)
+    begin = graph.op("Unsqueeze", idioms.broadcast_rows(graph, start.astype(x.dtype)), np.array([0]))
+    return added(graph, graph.op("Concat", begin, found, axis=0), len(trees) + 1)
+
+
+def with_sets(graph: Graph, x: Value, codes: Sequence[Value], splits: Sequence[SetSplit]) -> Value:
+    """x with one column for each split behind its own: 0 left, 1 right, NaN missing.
+
+    ``codes[f]`` [N, 1] in x's dtype: the category of feature f, -1 where it is none, NaN where missing.
+    """
+    parts = [x]
+    for feature in sorted({split.feature for split in splits}):
+        own = [split.right for split in splits if split.feature == feature]
+        parts.append(_looked_up(graph, codes[feature], own))
+    return idioms.concat(graph, parts)
+
+
+def _looked_up(graph: Graph, code: Value, sets: Sequence[frozenset[int]]) -> Value:
+    """[N, sets] in code's dtype; the last row of the table stands for every other code."""
+    import numpy as np
+
+    count = max((max(one, default=-1) for one in sets), default=-1) + 1
+    table = np.zeros((count + 1, len(sets)), dtype=code.dtype)
+    for column, right in enumerate(sets):
+        table[sorted(right), column] = 1
+    known = graph.op("And", graph.greater_equal(code, 0.0), graph.less(code, float(count)))
+    row = graph.cast(graph.where(known, code, float(count)), "int64")
+    found = idioms.take(graph, table, idioms.flat(graph, row))
+    return graph.where(graph.op("IsNaN", code), float("nan"), found)
+
+
+def set_columns(splits: Sequence[SetSplit], width: int) -> dict[SetSplit, int]:
+    """The column that `with_sets` gives each split."""
+    ordered = sorted(splits, key=lambda split: split.feature)
+    return {split: width + place for place, split in enumerate(ordered)}
