@@ -126,3 +126,10 @@ def test_a_mirror_stands_for_its_patterns_in_order(tmp_path) -> None:
         "hf:org/tiny@main/tiny.onnx",
         "https://example.org/v1/tiny.onnx",
     )
+
+
+def test_an_onnx_variant_of_a_converted_model_is_not_converted(tmp_path) -> None:
+    text = ENTRY.replace("kind: zoo", "kind: converted\n    conversion: {framework: torch}", 1)
+    registry = load(written(tmp_path, text.replace("aliases: [tiny-int8]", "kind: zoo")))
+    assert registry.find("tiny").conversion is not None
+    assert registry.find("tiny:int8").conversion is None

@@ -167,3 +167,19 @@ def test_an_empty_file_is_refused(tmp_path) -> None:
 def test_a_file_that_is_not_there_is_refused(tmp_path) -> None:
     with pytest.raises(RegistryError, match="No such file"):
         lint(tmp_path / "none.yaml")
+
+
+def test_two_files_of_one_model_need_two_paths(tmp_path) -> None:
+    source = "https://example.org/tiny.onnx"
+    text = ENTRY.replace(
+        f'["{source}"]',
+        f'["{source}"]\n      - {{sha256: {DIGEST}, size: 3, sources: ["{source}/TINY.onnx"]}}',
+    )
+    problem = lint(written(tmp_path, text))[0]
+    assert problem.key == "models.tiny.files[1].path"
+    assert "earlier file" in problem.message
+
+
+def test_a_tensor_is_listed_once(tmp_path) -> None:
+    text = ENTRY.replace('["x:float32[batch,4]"]', '["x:float32[batch,4]", "x:int64[batch]"]')
+    assert "listed twice" in str(lint(written(tmp_path, text))[0])
