@@ -49,7 +49,7 @@ def tried_axes(source: OnnxSource, known: Inputs) -> tuple[dict[str, tuple[int, 
         return {}, ()
     trial = tried(source.run, known)
     if trial.sizes:
-        return trial.axes, ()
+        return trial.axes(known.specs), ()
     return {}, (f"no size was found at which the model runs; it says: {trial.failure}",)
 
 

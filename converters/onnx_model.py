@@ -159,8 +159,10 @@ def _dim(name: str, axis: int, dim: Any) -> Dim:
 
 
 def _fed(array: np.ndarray) -> np.ndarray:
-    """ONNX Runtime takes text as Python strings."""
-    return array.astype(object) if array.dtype.kind == "U" else array
+    """ONNX Runtime takes arrays, not numpy's scalars, and text as Python strings."""
+    import numpy as np
+
+    return array.astype(object) if array.dtype.kind == "U" else np.asarray(array)
 
 
 def _array(name: str, answer: Any) -> np.ndarray:

@@ -180,15 +180,40 @@ def _dynamic_shapes(plan: Plan) -> Any:
 
 def _trace(plan: Plan) -> onnx.ModelProto:
     """A trace follows one path: where it had to decide something, it may be wrong for other inputs."""
-    import torch
-
-    module = _flat_module(plan)
-    tensors = plan.model.tensors(plan.study.example())
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        traced = torch.jit.trace(module, tuple(tensors.values()), check_trace=False, strict=False)
+        traced, args = _traced(plan, plan.model.module)
     _refuse_decisions(caught)
-    return _script_export(plan, traced, tuple(tensors.values()))
+    return _script_export(plan, traced, args)
+
+
+def _script(plan: Plan) -> onnx.ModelProto:
+    """Scripted code keeps its branches and loops, also where a trace calls it."""
+    import torch
+
+    module = plan.model.module
+    scripted = module if plan.model.is_scripted else torch.jit.script(module)
+    return _script_export(plan, *_traced(plan, scripted))
+
+
+def _traced(plan: Plan, inner: Any) -> tuple[Any, tuple[Any, ...]]:
+    """A trace of `inner` with tensors in order as arguments and a flat tuple as result, and the arguments."""
+    import torch
+
+    model, names = plan.model, plan.input_names
+
+    class Flat(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = inner
+
+        def forward(self, *tensors: Any) -> Any:
+            args, kwargs = model.arguments(dict(zip(names, tensors)))
+            outputs = tuple(named_outputs(self.inner(*args, **kwargs)).values())
+            return outputs if len(outputs) > 1 else outputs[0]
+
+    args = tuple(model.tensors(plan.study.example()).values())
+    return torch.jit.trace(Flat().eval(), args, check_trace=False, strict=False), args
 
 
 def _refuse_decisions(caught: list[warnings.WarningMessage]) -> None:
@@ -202,34 +227,6 @@ def _refuse_decisions(caught: list[warnings.WarningMessage]) -> None:
                 f"a trace would fix a decision (line {warning.lineno} of {Path(warning.filename).name}): "
                 f"{str(warning.message).split('.')[0]}"
             )
-
-
-def _flat_module(plan: Plan) -> Any:
-    """The module with tensors in order as its arguments and a flat tuple as its result."""
-    import torch
-
-    model, names = plan.model, plan.input_names
-
-    class Flat(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.inner = model.module
-
-        def forward(self, *tensors: Any) -> Any:
-            args, kwargs = model.arguments(dict(zip(names, tensors)))
-            outputs = tuple(named_outputs(self.inner(*args, **kwargs)).values())
-            return outputs if len(outputs) > 1 else outputs[0]
-
-    return Flat().eval()
-
-
-def _script(plan: Plan) -> onnx.ModelProto:
-    import torch
-
-    args, kwargs = plan.arguments()
-    module = plan.model.module
-    scripted = module if plan.model.is_scripted else torch.jit.script(module)
-    return _script_export(plan, scripted, (*args, *kwargs.values()))
 
 
 def _script_export(plan: Plan, module: Any, args: tuple[Any, ...]) -> onnx.ModelProto:
@@ -273,11 +270,10 @@ def _ts2ep(plan: Plan) -> onnx.ModelProto:
     import torch
     from torch._export.converter import TS2EPConverter
 
-    tensors = plan.model.tensors(plan.study.example())
-    args = tuple(tensors.values())
     module = plan.model.module
-    if not plan.model.is_scripted:
-        module = torch.jit.trace(_flat_module(plan), args, check_trace=False, strict=False)
+    args = tuple(plan.model.tensors(plan.study.example()).values())
+    if not isinstance(module, torch.jit.ScriptModule):
+        module, args = _traced(plan, module)
     program = TS2EPConverter(module, args, {}).convert()
     flat = TorchModel(program.module(), program)
     return _dynamo(Plan(flat, plan.study, plan.opset))

@@ -6,6 +6,7 @@ Shapes are promises, so each is tried: at two sizes of every dynamic axis, with 
 from __future__ import annotations
 
 from dataclasses import field
+from math import prod
 from typing import TYPE_CHECKING, Any, Callable, Iterator, Mapping, Optional
 
 from zoo.errors import UnsupportedModelError
@@ -22,6 +23,9 @@ BATCH_NAMES = ("batch", "batch_size", "n", "N", "rows")
 # Short first, for it is cheap; then what convolutions, strides and waveforms need.
 LADDER = (7, 12, 20, 32, 64, 96, 128, 224, 256, 320, 512, 1600, 4000, 16000, 48000)
 IMAGE_LADDER = (32, 64, 96, 128, 224, 256, 320, 512, 640, 48, 20, 12, 7)
+
+MAX_POSITIONS = 2_000_000
+"""Largest product of the dynamic sizes to try: several long axes at once would fill the memory."""
 
 Sizes = Mapping[str, int]
 
@@ -69,10 +73,9 @@ class Trial:
     answers: tuple[Mapping[str, Any], ...]
     failure: str = ""
 
-    @property
-    def axes(self) -> dict[str, tuple[int, ...]]:
+    def axes(self, specs: tuple[TensorSpec, ...]) -> dict[str, tuple[int, ...]]:
         """The sizes that worked, for each dynamic axis but the batch."""
-        names = {name for sizes in self.sizes for name in sizes if not is_batch(name)}
+        names = {name for sizes in self.sizes for name in sizes if name != batch_name(specs)}
         return {name: tuple(sizes[name] for sizes in self.sizes) for name in sorted(names)}
 
 
@@ -83,6 +86,8 @@ def tried(run: Callable[[Tensors], Mapping[str, Any]], inputs: Inputs) -> Trial:
     failure = ""
     for binding in _bindings(inputs):
         if sizes and any(sizes[0][name] == size for name, size in binding.items()):
+            continue
+        if prod(binding.values()) > MAX_POSITIONS:
             continue
         try:
             answers.append(run(inputs.example(binding)))
@@ -97,15 +102,17 @@ def tried(run: Callable[[Tensors], Mapping[str, Any]], inputs: Inputs) -> Trial:
     return Trial(tuple(sizes), tuple(answers), failure)
 
 
-def is_batch(name: str) -> bool:
-    """Whether an axis counts rows, by its name."""
-    return name in BATCH_NAMES
+def batch_name(specs: tuple[TensorSpec, ...]) -> Optional[str]:
+    """The axis that counts rows: the one named so, else the named leading axis of the first input."""
+    named = [dim for spec in specs for dim in spec.shape if dim in BATCH_NAMES]
+    leading = [spec.shape[0] for spec in specs[:1] if spec.shape and isinstance(spec.shape[0], str)]
+    return str((named + leading)[0]) if named or leading else None
 
 
 def symbols(specs: tuple[TensorSpec, ...]) -> tuple[str, ...]:
     """The named axes in order; the batch, if any, first."""
     names = dict.fromkeys(dim for spec in specs for dim in spec.shape if isinstance(dim, str))
-    return tuple(sorted(names, key=lambda name: not is_batch(name)))
+    return tuple(sorted(names, key=lambda name: name != batch_name(specs)))
 
 
 def shape_at(spec: TensorSpec, sizes: Sizes) -> tuple[int, ...]:
@@ -120,7 +127,7 @@ def sampled_axes(specs: tuple[TensorSpec, ...], sample: Optional[Tensors]) -> di
         array = (sample or {}).get(spec.name)
         if array is not None and array.ndim == len(spec.shape):
             named = [(dim, n) for dim, n in zip(spec.shape, array.shape) if isinstance(dim, str)]
-            seen.update({dim: (n, *LADDER) for dim, n in named if not is_batch(dim)})
+            seen.update({dim: (n, *LADDER) for dim, n in named if dim != batch_name(specs)})
     return seen
 
 
@@ -138,7 +145,7 @@ def _bindings(inputs: Inputs) -> Iterator[Sizes]:
 
 
 def _size(name: str, turn: int, inputs: Inputs, ladder: tuple[int, ...]) -> int:
-    rows = (2, 3, 4, 6) if is_batch(name) else ladder
+    rows = (2, 3, 4, 6) if name == batch_name(inputs.specs) else ladder
     low, high = inputs.limits.get(name, (1, 2**31))
     choices = inputs.axes.get(name) or rows
     allowed = [size for size in choices if low <= size <= high] or [low, min(low + 1, high)]
