@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Mapping
 
 from converters import tensorflow_keras, tensorflow_models, tensorflow_saved_models
 from converters.tensorflow_graphs import as_onnx
+from converters.tensorflow_layouts import channel_last, is_channel_first
 from converters.tensorflow_programs import Program, run, trace
 from converters.tensorflow_runtime import tensorflow, versions
 from zoo.errors import ConversionError, UnsupportedFileError
@@ -87,7 +88,12 @@ class Loaded:
 
 
 def _traced(source: Source, requested: tuple[TensorSpec, ...]) -> Loaded:
-    return Loaded(source, requested, trace(source.call, source.ports, source.owner, requested))
+    program = trace(source.call, source.ports, source.owner, requested)
+    if is_channel_first(program):
+        turned = channel_last(program)
+        specs = program.signature.inputs
+        program = trace(turned.call, turned.ports, turned.owner, specs)
+    return Loaded(source, requested, program)
 
 
 def _live_source(model: Any) -> Source:

@@ -53,10 +53,13 @@ class TFLiteConverter:
             UnsupportedModelError: TFLite cannot run it, for instance for a custom operation.
         """
         flatbuffer = tflite_files.read(artifact.path)
-        entry = tflite_files.entry(flatbuffer, request.options.get("signature"))
+        # TFLite verifies every offset of the file; nothing below the root is read before it has.
         interpreter = _interpreter(artifact.path, flatbuffer)
-        _refuse_narrowed(_signature(flatbuffer, entry), request)
-        return LiteModel(flatbuffer, entry, interpreter, _signature(flatbuffer, entry))
+        entry = tflite_files.entry(flatbuffer, request.options.get("signature"))
+        tflite_files.refuse_sparse(flatbuffer, entry.subgraph)
+        signature = _signature(flatbuffer, entry)
+        _refuse_narrowed(signature, request)
+        return LiteModel(flatbuffer, entry, interpreter, signature)
 
     def describe(self, model: LiteModel, request: ConversionRequest) -> SourceDescription:
         """Signature, versions, and notes on a fixed batch and on quantised arithmetic."""
@@ -106,7 +109,7 @@ def _interpreter(path: Path, flatbuffer: Any) -> Any:
 
 
 def _unusable(path: Path, flatbuffer: Any, error: Exception) -> Exception:
-    custom = tflite_files.custom_operations(flatbuffer)
+    custom = tflite_files.custom_operations(flatbuffer) if "custom op" in str(error) else []
     if custom:
         return UnsupportedModelError(
             f"{path.name} uses the custom operation{'s' * (len(custom) > 1)} {', '.join(custom)}, "

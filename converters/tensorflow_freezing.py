@@ -11,7 +11,9 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any, Iterator
 
+from converters.tensorflow_models import needed_nodes
 from converters.tensorflow_runtime import tensorflow, tf2onnx
+from zoo.errors import UnsupportedModelError
 from zoo.records import record
 
 if TYPE_CHECKING:
@@ -55,9 +57,25 @@ def frozen(program: Program) -> Frozen:
     with tensorflow().Graph().as_default(), tensorflow().device("/cpu:0"):
         graph_def = loader.tf_optimize(inputs, outputs, graph_def)
     _mark_constants(graph_def, weights)
+    _refuse_random(graph_def, outputs)
     return Frozen(
         graph_def, inputs, outputs, {name: tensor.tensor_content for name, tensor in weights.items()}, tables
     )
+
+
+def _refuse_random(graph_def: Any, outputs: list[str]) -> None:
+    functions = (node for function in graph_def.library.function for node in function.node_def)
+    for node in (*needed_nodes(graph_def, outputs), *functions):
+        if "Random" in node.op or node.op in (
+            "Multinomial",
+            "StatelessMultinomial",
+            "StatelessTruncatedNormal",
+        ):
+            raise UnsupportedModelError(
+                f"the model draws random numbers ({node.op} in {node.name!r}): no two of its answers agree",
+                hint="Export it for inference. A dropout of a frozen graph is fixed by "
+                "--option 'constants={\"keep_prob\": 1}'.",
+            )
 
 
 @contextlib.contextmanager

@@ -8,11 +8,17 @@ from __future__ import annotations
 import contextlib
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Iterator
+from typing import TYPE_CHECKING, Any, Callable, Iterator, Mapping
 
 from converters.tensorflow_programs import Port
 from converters.tensorflow_runtime import quiet, tensorflow
-from zoo.errors import ConversionError, MissingInputError, UnsupportedFileError, UsageError
+from zoo.errors import (
+    ConversionError,
+    MissingInputError,
+    UnsupportedFileError,
+    UnsupportedModelError,
+    UsageError,
+)
 from zoo.records import record
 
 if TYPE_CHECKING:
@@ -33,10 +39,16 @@ class Source:
 
 
 def frozen_graph(path: Path, request: ConversionRequest) -> Source:
-    """A frozen GraphDef between its placeholders and its sinks (options ``inputs`` and ``outputs``)."""
+    """A frozen GraphDef between its placeholders and its sinks.
+
+    Options ``inputs`` and ``outputs`` name other tensors, ``constants`` fixes placeholders to values.
+    """
     graph_def = _graph_def(path)
-    inputs = listed(request.options.get("inputs")) or placeholders(graph_def)
+    _refuse_lowered_loops(graph_def)
+    _set_constants(graph_def, request.options.get("constants") or {})
     outputs = listed(request.options.get("outputs")) or sinks(graph_def)
+    _pass_dropout(graph_def)
+    inputs = listed(request.options.get("inputs")) or placeholders(graph_def, outputs)
     if not inputs or not outputs:
         missing = "input (no placeholder)" if not inputs else "output (every node feeds another)"
         raise MissingInputError(
@@ -80,14 +92,87 @@ def function(model: Any) -> Source:
     return Source(call, tuple(map(port, names, signature)), model)
 
 
-def placeholders(graph_def: Any) -> list[str]:
-    """The names of a graph's placeholders; one with a default keeps it and is no input."""
-    return [node.name for node in graph_def.node if node.op == "Placeholder"]
+def _refuse_lowered_loops(graph_def: Any) -> None:
+    kinds = {node.op for node in graph_def.node}
+    if {"Enter", "TensorListReserve"} <= kinds:
+        raise UnsupportedModelError(
+            "the graph was frozen with its loops lowered to Enter, Switch and Merge over tensor lists, which "
+            "have no ONNX form",
+            hint="Freeze it again with convert_variables_to_constants_v2(…, lower_control_flow=False).",
+        )
+
+
+def _set_constants(graph_def: Any, values: Mapping[str, Any]) -> None:
+    """Fix placeholders, such as the keep_prob of a dropout, to the values of option ``constants``."""
+    tf = tensorflow()
+    nodes = {node.name: node for node in graph_def.node if node.op == "Placeholder"}
+    for name, value in values.items():
+        if name not in nodes:
+            raise UsageError(f"the graph has no placeholder {name!r}", hint=f"It has: {', '.join(nodes)}")
+        node = nodes[name]
+        node.op = "Const"
+        node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(value, node.attr["dtype"].type))
+        node.attr.pop("shape", None)
+
+
+def _pass_dropout(graph_def: Any) -> None:
+    """Take out TensorFlow 1's dropout where it keeps everything: ``x · floor(1 + random)``.
+
+    Random numbers in [0, 1) change nothing there, except that 1 + random is rounded to 2 now and then.
+    """
+    nodes = {node.name: node for node in graph_def.node}
+    for node in graph_def.node:
+        factors = [nodes.get(_node_name(name)) for name in node.input] if node.op == "Mul" else []
+        for factor, value in zip(factors, reversed(node.input)):
+            if factor is not None and factor.op == "Floor" and _is_one_plus_random(factor, nodes):
+                node.op = "Identity"
+                node.input[:] = [value]
+                break
+
+
+def _is_one_plus_random(floor: Any, nodes: Mapping[str, Any]) -> bool:
+    total = nodes[_node_name(floor.input[0])]
+    terms = [nodes[_node_name(name)] for name in total.input]
+    if total.op not in ("Add", "AddV2") or len(terms) != 2:
+        return False
+    return any(_is_one(a, nodes) and _is_random(b, nodes) for a, b in (terms, terms[::-1]))
+
+
+def _is_one(node: Any, nodes: Mapping[str, Any]) -> bool:
+    while node.op == "Identity":
+        node = nodes[_node_name(node.input[0])]
+    return node.op == "Const" and bool((tensorflow().make_ndarray(node.attr["value"].tensor) == 1).all())
+
+
+def _is_random(node: Any, nodes: Mapping[str, Any]) -> bool:
+    """Whether a node is a uniform random number, perhaps scaled as ``tf.random.uniform`` does."""
+    if node.op == "RandomUniform":
+        return True
+    scaled = node.op in ("Mul", "Add", "AddV2")
+    return scaled and any(_is_random(nodes[_node_name(name)], nodes) for name in node.input)
+
+
+def placeholders(graph_def: Any, outputs: list[str]) -> list[str]:
+    """The placeholders that `outputs` depend on; one with a default keeps it and is no input."""
+    return [node.name for node in needed_nodes(graph_def, outputs) if node.op == "Placeholder"]
+
+
+def needed_nodes(graph_def: Any, outputs: list[str]) -> list[Any]:
+    """The nodes of a graph that `outputs` depend on, in the order of the graph."""
+    nodes = {node.name: node for node in graph_def.node}
+    needed: set[str] = set()
+    waiting = [_node_name(name) for name in outputs]
+    while waiting:
+        name = waiting.pop()
+        if name in nodes and name not in needed:
+            needed.add(name)
+            waiting.extend(map(_node_name, nodes[name].input))
+    return [node for node in graph_def.node if node.name in needed]
 
 
 def sinks(graph_def: Any) -> list[str]:
     """The names of the nodes that compute something which no other node takes."""
-    consumed = {name.lstrip("^").split(":")[0] for node in graph_def.node for name in node.input}
+    consumed = {_node_name(name) for node in graph_def.node for name in node.input}
     idle = ("NoOp", "Assert", "Print", "Placeholder", "Const", "Assign", "SaveV2", "CheckNumerics")
     return [node.name for node in graph_def.node if node.name not in consumed and node.op not in idle]
 
@@ -124,6 +209,10 @@ def _graph_ports(graph_def: Any, names: dict[str, str]) -> tuple[Port, ...]:
         except (ValueError, tf.errors.OpError) as error:
             raise ConversionError(f"TensorFlow does not accept the graph: {error}") from error
     return tuple(port(name, tensor) for name, tensor in zip(names, tensors))
+
+
+def _node_name(name: str) -> str:
+    return name.lstrip("^").split(":")[0]
 
 
 def _tensor_name(name: str) -> str:

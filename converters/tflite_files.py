@@ -6,11 +6,12 @@ tf2onnx ships.
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import Any
 
 from converters.tensorflow_runtime import tf2onnx
-from zoo.errors import MissingInputError, UnsupportedFileError, UsageError
+from zoo.errors import MissingInputError, UnsupportedFileError, UnsupportedModelError, UsageError
 from zoo.records import record
 
 HEAVY = (
@@ -38,16 +39,25 @@ class Entry:
 
 def read(path: Path) -> Any:
     """The root table of a flatbuffer; raises `UnsupportedFileError` when it is none of TFLite's."""
-    tf2onnx()
-    from tf2onnx.tflite.Model import Model
-
     content = path.read_bytes()
     if content[4:8] != b"TFL3":
         raise UnsupportedFileError(f"{path.name} does not have the TFL3 mark of a TFLite model")
-    model = Model.GetRootAs(bytearray(content), 0)
-    if model.SubgraphsLength() == 0:
+    try:
+        model = root(bytearray(content))
+        graphs = model.SubgraphsLength()
+    except (struct.error, IndexError, ValueError) as error:
+        raise UnsupportedFileError(f"{path.name} is a damaged TFLite model: {error}") from error
+    if graphs == 0:
         raise UnsupportedFileError(f"{path.name} is a TFLite model without a graph")
     return model
+
+
+def root(content: bytearray) -> Any:
+    """The root table of a flatbuffer in memory."""
+    tf2onnx()
+    from tf2onnx.tflite.Model import Model
+
+    return Model.GetRootAs(content, 0)
 
 
 def entry(model: Any, wanted: Any) -> Entry:
@@ -82,6 +92,18 @@ def custom_operations(model: Any) -> list[str]:
     """The names of the operations that are not of TFLite's own set, each once."""
     codes = [model.OperatorCodes(i) for i in range(model.OperatorCodesLength())]
     return sorted({code.CustomCode().decode() for code in codes if code.CustomCode()})
+
+
+def refuse_sparse(model: Any, subgraph: int) -> None:
+    """Raise `UnsupportedModelError` for weights that are stored sparse, which tf2onnx reads as if dense."""
+    graph = model.Subgraphs(subgraph)
+    tensors = [graph.Tensors(i) for i in range(graph.TensorsLength())]
+    sparse = [tensor.Name().decode() for tensor in tensors if tensor.Sparsity() is not None]
+    if sparse:
+        raise UnsupportedModelError(
+            f"{len(sparse)} weights are stored sparse, such as {sparse[0]!r}: tf2onnx cannot read them",
+            hint="Use the dense variant of the model.",
+        )
 
 
 def notes(model: Any, subgraph: int) -> tuple[str, ...]:

@@ -130,17 +130,32 @@ def masked_difference(conversion: Conversion, batch: int, length: int) -> float:
 
 @pytest.mark.parametrize(
     ("operation", "function"),
-    [("Bitcast", "bitcast"), ("Lgamma", "lgamma"), ("StatelessRandomUniformV2", "random")],
+    [("Bitcast", "bitcast"), ("Lgamma", "lgamma"), ("Betainc", "betainc")],
 )
 def test_an_operation_without_an_onnx_form_is_refused_by_name(operation, function, tf, keras, converter):
     functions = {
         "bitcast": lambda x: tf.bitcast(x, tf.int32),
         "lgamma": tf.math.lgamma,
-        "random": lambda x: x + keras.random.uniform(keras.ops.shape(x)),
+        "betainc": lambda x: tf.math.betainc(x, x, x),
     }
 
     with pytest.raises(UnsupportedModelError, match=f"operation {operation}"):
         convert_live(converter, calling(keras, functions[function]))
+
+
+def test_a_model_that_draws_random_numbers_is_refused(keras, converter):
+    model = calling(keras, lambda x: x + keras.random.uniform(keras.ops.shape(x)))
+
+    with pytest.raises(UnsupportedModelError, match="draws random numbers"):
+        convert_live(converter, model)
+
+
+def test_a_model_traced_in_training_mode_is_refused(tf, keras, converter):
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dropout(0.5)])
+    specs = [tf.TensorSpec([None, 4], tf.float32, name="x")]
+
+    with pytest.raises(UnsupportedModelError, match="draws random numbers"):
+        convert_live(converter, tf.function(lambda x: model(x, training=True), input_signature=specs))
 
 
 def test_a_sequential_model_does_not_go_through_from_keras(keras, converter):

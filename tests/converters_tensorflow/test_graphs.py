@@ -11,7 +11,7 @@ import pytest
 from converters.tensorflow_runtime import quiet
 from tests.converters_tensorflow.conversions import convert
 from tests.converters_tensorflow.test_keras import ARCHITECTURES
-from zoo.errors import MissingInputError, UnsupportedFileError, UsageError
+from zoo.errors import MissingInputError, UnsupportedFileError, UnsupportedModelError, UsageError
 from zoo.records import TensorSpec
 
 
@@ -154,3 +154,64 @@ def two_step_graph(tf: Any, folder: Path, shape: Any = (None, 2)) -> Path:
     path = folder / "steps.pb"
     path.write_bytes(graph.as_graph_def().SerializeToString())
     return path
+
+
+def test_the_dropout_of_a_frozen_graph_must_be_fixed_and_then_is_none(tf, tmp_path, converter):
+    v1 = tf.compat.v1
+    with tf.Graph().as_default() as graph:
+        x = v1.placeholder(tf.float32, [None, 50], "x")
+        keep = v1.placeholder(tf.float32, [], "keep_prob")
+        noise = tf.raw_ops.RandomUniform(shape=tf.shape(x), dtype=tf.float32)
+        # The values of noise that round 1 + noise to 2 are rare; a scale of 1.5 makes them sure.
+        tf.multiply(tf.divide(x, keep), tf.floor(keep + noise * 1.5), name="kept")
+    path = tmp_path / "dropout.pb"
+    path.write_bytes(graph.as_graph_def().SerializeToString())
+
+    with pytest.raises(UnsupportedModelError) as caught:
+        convert(converter, path, "frozen_graph")
+    conversion = convert(converter, path, "frozen_graph", options={"constants": {"keep_prob": 1.0}})
+
+    assert "keep_prob" in caught.value.hint
+    assert conversion.difference(20) == 0
+
+
+def test_a_loop_that_was_lowered_is_refused_with_the_way_to_freeze_it(tf, keras, tmp_path, converter):
+    path = frozen(tf, ARCHITECTURES[2](keras), tmp_path / "lstm.pb", lower=True)
+
+    with pytest.raises(UnsupportedModelError) as caught:
+        convert(converter, path, "frozen_graph")
+
+    assert "lower_control_flow=False" in caught.value.hint
+
+
+def test_a_channel_first_model_runs_and_is_converted_on_a_cpu(keras, saved, converter):
+    first = {"data_format": "channels_first"}
+    layers = [
+        keras.layers.Conv2D(8, 3, padding="same", strides=(2, 1), **first),
+        keras.layers.BatchNormalization(axis=1),
+        keras.layers.MaxPooling2D((1, 2), **first),
+        keras.layers.DepthwiseConv2D(3, **first),
+        keras.layers.GlobalAveragePooling2D(**first),
+    ]
+    model = keras.Sequential([keras.Input((3, 13, 12)), *layers])
+
+    conversion = convert(converter, saved(model, "m.keras"), "keras")
+
+    assert max(conversion.difference(batch) for batch in (1, 4)) < 1e-6
+    assert conversion.description.signature.inputs[0].shape == ("batch", 3, 13, 12)
+    (_, expected, _), *_ = conversion.both(conversion.feeds(2))
+    last = channel_last_twin(keras, model)
+    feeds = next(iter(conversion.feeds(2).values()))
+    np.testing.assert_allclose(expected, last(feeds.transpose(0, 2, 3, 1)), atol=1e-6)
+
+
+def channel_last_twin(keras: Any, model: Any) -> Any:
+    """The same model and weights in the layout that TensorFlow runs on a CPU by itself."""
+    configs = [layer.get_config() for layer in model.layers]
+    for config in configs:
+        config.pop("data_format", None)
+        config.update({"axis": -1} if "axis" in config else {})
+    layers = [type(layer).from_config(config) for layer, config in zip(model.layers, configs, strict=True)]
+    twin = keras.Sequential([keras.Input((13, 12, 3)), *layers])
+    twin.set_weights(model.get_weights())
+    return twin
