@@ -82,7 +82,10 @@ def _studied(
         raise _refused(specs, trial.sizes, trial.failure)
     domains = _domains(model, request, known, trial.sizes[0])
     return Study(
-        replace(known, domains=domains), _outputs(trial.answers, trial.sizes), trial.sizes, trial.axes
+        replace(known, domains=domains),
+        _outputs(trial.answers, trial.sizes),
+        trial.sizes,
+        trial.axes(known.specs),
     )
 
 
