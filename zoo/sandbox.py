@@ -2,44 +2,65 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import stat
 import subprocess
-import sys
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
-from zoo.errors import WorkerError
-from zoo.jail.watch import watch
+from zoo.errors import UsageError, WorkerError
+from zoo.jail import levels
+from zoo.jail.commands import (
+    bwrap_command,
+    filter_for_namespaces,
+    first_lines,
+    landlock_lines,
+    launched,
+)
+from zoo.jail.launch import FAILED
+from zoo.jail.places import Places, places
+from zoo.jail.watch import Bounds, threads_of_user, watch
 from zoo.records import record
 
 GIB = 1 << 30
 _PASSED_ON = ("LANG", "LC_ALL", "TZ", "OMP_NUM_THREADS", "PYTHONHASHSEED", "ZOO_DEBUG")
-_LAUNCH = Path(__file__).with_name("jail") / "launch.py"
 
 
 @record
 class Limits:
-    """What a jailed command may use: seconds of wall clock, bytes of memory, of any file, of output."""
+    """What a jailed command may use: seconds of wall clock, bytes of memory, of any file, of output.
+
+    `memory` is resident memory of all its processes together; one process may also not have more
+    than that and a gigabyte of private memory. `level` asks for another jail than the best one.
+    """
 
     seconds: float = 900.0
     memory: int = 8 * GIB
     file_size: int = 8 * GIB
-    processes: int = 256
+    disk: int = 32 * GIB
+    """Bytes of all files in its folder."""
+    forks: bool = False
+    """Whether it may start other processes; threads it may always. The level rlimits cannot forbid it."""
+    processes: int = 512
+    """Processes and threads."""
     output: int = 1 << 20
     """Bytes kept of each of stdout and stderr: the first and the last half of them."""
+    level: str | None = None
 
 
 @record
 class Completed:
-    """How a jailed command ended. `level` names the jail; `peak_memory` is in bytes."""
+    """How a jailed command ended. `level` names the jail; `peak_memory` is in bytes.
+
+    `exceeded` is the limit that ended it: ``"time"``, ``"memory"``, ``"processes"``, ``"disk"`` or None.
+    """
 
     exit_code: int | None
     signal: int | None
-    timed_out: bool
-    out_of_memory: bool
+    exceeded: str | None
     stdout: str
     stderr: str
     seconds: float
@@ -47,13 +68,29 @@ class Completed:
     level: str
 
     @property
+    def timed_out(self) -> bool:
+        return self.exceeded == "time"
+
+    @property
+    def out_of_memory(self) -> bool:
+        return self.exceeded == "memory"
+
+    @property
     def ok(self) -> bool:
-        return self.exit_code == 0 and not self.timed_out and not self.out_of_memory
+        return self.exit_code == 0 and self.exceeded is None
 
 
 def level() -> str:
     """The best jail of this machine: ``"bwrap"``, ``"landlock+seccomp"`` or ``"rlimits"``."""
-    return "rlimits"
+    return levels.best()
+
+
+def at_least(found: str, wanted: str) -> bool:
+    """Whether the level `found` is as strong as `wanted`; raises `UsageError` for an unknown name."""
+    for name in (found, wanted):
+        if name not in levels.LEVELS:
+            raise UsageError(f"no sandbox level {name!r}", hint=f"Levels: {', '.join(levels.LEVELS)}")
+    return levels.LEVELS.index(found) <= levels.LEVELS.index(wanted)
 
 
 def run(
@@ -65,38 +102,81 @@ def run(
 ) -> Completed:
     """Run `argv` in `folder`, the only place it may write, and wait for its end.
 
-    `readable` are further files and folders that it may read. `environment` is added to a clean
-    one. Everything that the command started is killed when it ends or its time is over. Raises
-    `WorkerError` where the command cannot be started at all.
+    `argv[0]` is the path of a Python interpreter; its environment, the system's libraries and this
+    package can be read, and what `readable` names. `environment` is added to a clean one. All that
+    the command started is killed when it ends, when a limit is met, or when this process dies.
+    Raises `WorkerError` where the command cannot be started.
     """
     limits = limits or Limits()
     folder = folder.resolve()
     (folder / "tmp").mkdir(exist_ok=True)
-    command = [sys.executable, "-I", "-S", str(_LAUNCH), json.dumps({"limits": _rlimits(limits)}), *argv]
-    try:
-        process = subprocess.Popen(
-            command,
-            cwd=folder,
-            env=_environment(folder, environment or {}),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
+    which = limits.level or level()
+    spec = places(Path(argv[0]), readable)
+    with _filter_file(which, limits.forks) as descriptor:
+        command = _command(which, argv, folder, spec, (limits, descriptor))
+        process = _start(command, folder, environment or {}, descriptor)
+    end = watch(
+        process, folder, Bounds(limits.seconds, limits.memory, limits.processes, limits.disk, limits.output)
+    )
+    if end.status == FAILED and end.stderr.startswith("zoo: the jail"):
+        raise WorkerError(
+            end.stderr.strip().removeprefix("zoo: "), hint="`zoo doctor` shows which levels work."
         )
-    except OSError as error:
-        raise WorkerError(f"cannot start {argv[0]}: {error}") from error
-    end = watch(process, limits.seconds, limits.memory, limits.output)
     return Completed(
         exit_code=end.status if end.status >= 0 else None,
         signal=-end.status if end.status < 0 else None,
-        timed_out=end.timed_out,
-        out_of_memory=end.out_of_memory,
+        exceeded=end.exceeded,
         stdout=end.stdout,
         stderr=end.stderr,
         seconds=end.seconds,
         peak_memory=end.peak_memory,
-        level=level(),
+        level=which,
     )
+
+
+def _command(
+    which: str, argv: list[str], folder: Path, spec: Places, rest: tuple[Limits, int | None]
+) -> list[str]:
+    limits, descriptor = rest
+    lines = first_lines(_rlimits(limits))
+    if which == levels.BWRAP:
+        bwrap = levels.bwrap()
+        if bwrap is None or descriptor is None:
+            raise WorkerError("bubblewrap does not work here", hint="`zoo doctor` shows which levels work.")
+        return launched(lines, [*bwrap_command(bwrap, folder, spec, descriptor), *argv])
+    if which == levels.LANDLOCK:
+        return launched([*lines, *landlock_lines(folder, spec, limits.forks)], argv)
+    return launched([*lines, "powerless"], argv)
+
+
+def _start(
+    command: list[str], folder: Path, environment: Mapping[str, str], descriptor: int | None
+) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            command,
+            cwd=folder,
+            env=_environment(folder, environment),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            pass_fds=() if descriptor is None else (descriptor,),
+        )
+    except OSError as error:
+        raise WorkerError(f"cannot start {command[0]}: {error}") from error
+
+
+@contextmanager
+def _filter_file(which: str, forks: bool) -> Iterator[int | None]:
+    """A descriptor with the seccomp program for bubblewrap; None at the other levels."""
+    if which != levels.BWRAP:
+        yield None
+        return
+    with tempfile.TemporaryFile() as file:
+        file.write(filter_for_namespaces(forks))
+        file.seek(0)
+        yield file.fileno()
 
 
 def _environment(folder: Path, more: Mapping[str, str]) -> dict[str, str]:
@@ -106,27 +186,17 @@ def _environment(folder: Path, more: Mapping[str, str]) -> dict[str, str]:
 
 
 def _rlimits(limits: Limits) -> dict[str, int]:
+    # The limit counts all threads of the user, and does not bind root.
+    processes = {} if os.geteuid() == 0 else {"RLIMIT_NPROC": limits.processes + threads_of_user()}
     return {
+        **processes,
         "RLIMIT_CORE": 0,
         "RLIMIT_CPU": int(limits.seconds * (os.cpu_count() or 1)) + 1,
         # DATA, not AS: frameworks reserve far more address space than they touch.
         "RLIMIT_DATA": limits.memory + GIB,
         "RLIMIT_FSIZE": limits.file_size,
         "RLIMIT_NOFILE": 4096,
-        "RLIMIT_NPROC": limits.processes + _processes_of_user(),
     }
-
-
-def _processes_of_user() -> int:
-    # The limit counts all threads of the user, not only those of the command.
-    uid, count = os.getuid(), 0
-    for entry in os.scandir("/proc"):
-        try:
-            if entry.name.isdigit() and entry.stat().st_uid == uid:
-                count += sum(1 for _ in os.scandir(f"/proc/{entry.name}/task"))
-        except (FileNotFoundError, ProcessLookupError, PermissionError):
-            continue
-    return count
 
 
 def collect(folder: Path, name: str, limit: int) -> bytes:

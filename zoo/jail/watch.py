@@ -11,8 +11,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-_TICK = 0.02
+_TICK = 0.03
+_DISK_TICKS = 20
 _PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Seconds, resident bytes, processes and threads, bytes in the folder, bytes of output kept."""
+
+    seconds: float
+    memory: int
+    processes: int
+    disk: int
+    output: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +32,7 @@ class End:
     """How a command ended. `status` is its exit code, or minus the signal that ended it."""
 
     status: int
-    timed_out: bool
-    out_of_memory: bool
+    exceeded: str | None
     stdout: str
     stderr: str
     seconds: float
@@ -50,37 +61,34 @@ class Capture:
         return (bytes(self._head) + gap + bytes(self._tail)).decode("utf-8", "replace")
 
 
-def watch(process: subprocess.Popen[bytes], seconds: float, memory: int, output: int) -> End:
-    """Wait for a command that leads its own session; kill the whole session at a limit or its end."""
+def watch(process: subprocess.Popen[bytes], folder: Path, bounds: Bounds) -> End:
+    """Wait for a command that leads its own session; kill it and all it started at a limit or its end."""
     assert process.stdout is not None
     assert process.stderr is not None
-    captures = (Capture(output), Capture(output))
-    running = _Running(process, {process.stdout: captures[0], process.stderr: captures[1]})
-    limit = None
+    captures = (Capture(bounds.output), Capture(bounds.output))
+    running = _Running(process, {process.stdout: captures[0], process.stderr: captures[1]}, bounds)
+    exceeded = None
     pidfd = os.pidfd_open(process.pid)
     try:
-        while limit is None and not running.step(pidfd):
-            limit = running.exceeded(seconds, memory)
+        while exceeded is None and not running.step(pidfd):
+            exceeded = running.exceeded(folder)
     finally:
         running.end()
         os.close(pidfd)
-    return End(
-        process.returncode,
-        limit == "time",
-        limit == "memory",
-        captures[0].text(),
-        captures[1].text(),
-        time.monotonic() - running.began,
-        running.peak,
-    )
+    seconds = time.monotonic() - running.began
+    return End(process.returncode, exceeded, captures[0].text(), captures[1].text(), seconds, running.peak)
 
 
 class _Running:
-    def __init__(self, process: subprocess.Popen[bytes], streams: dict[IO[bytes], Capture]) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], streams: dict[IO[bytes], Capture], bounds: Bounds
+    ) -> None:
         self.process = process
         self.streams = streams
+        self.bounds = bounds
         self.began = time.monotonic()
         self.peak = 0
+        self.ticks = 0
         self.inherited = resident(os.getpid())
 
     def step(self, pidfd: int) -> bool:
@@ -92,22 +100,44 @@ class _Running:
                 self._read(places[place])
         return pidfd in ready
 
-    def exceeded(self, seconds: float, memory: int) -> str | None:
-        used = sum(resident(pid) for pid in session(self.process.pid))
+    def exceeded(self, folder: Path) -> str | None:
+        """The first limit that is exceeded now."""
+        members = jailed(self.process.pid)
+        used = sum(resident(pid) for pid in members)
         self.peak = max(self.peak, used)
-        if used > memory:
+        self.ticks += 1
+        if used > self.bounds.memory:
             return "memory"
-        return "time" if time.monotonic() - self.began > seconds else None
+        if sum(threads(pid) for pid in members) > self.bounds.processes:
+            return "processes"
+        if self.ticks % _DISK_TICKS == 0 and size_of(folder, self.bounds.disk) > self.bounds.disk:
+            return "disk"
+        return "time" if time.monotonic() - self.began > self.bounds.seconds else None
 
     def end(self) -> None:
-        """Kill the session, take the rest of the output, and reap."""
-        for pid in session(self.process.pid):
-            _kill(pid)
+        """Kill the command and all it started, take the rest of the output, and reap."""
+        self._kill_all()
         _, status, usage = os.wait4(self.process.pid, 0)
         self.process.returncode = os.waitstatus_to_exitcode(status)
         # ru_maxrss knows what happened between two samples, but starts at this process's own size.
         if usage.ru_maxrss * 1024 > self.inherited * 1.1:
             self.peak = max(self.peak, usage.ru_maxrss * 1024)
+        self._rest()
+
+    def _kill_all(self) -> None:
+        # Stopped first: each one that is killed makes room for what another is about to start.
+        stopped: set[int] = set()
+        for _ in range(1000):
+            fresh = {pid for pid in jailed(self.process.pid) if not is_dead(pid)} - stopped
+            for pid in fresh:
+                _send(pid, signal.SIGSTOP)
+            stopped |= fresh
+            if not fresh:
+                break
+        for pid in stopped:
+            _send(pid, signal.SIGKILL)
+
+    def _rest(self) -> None:
         while self.streams:
             ready, _, _ = select.select([*self.streams], [], [], 0.2)
             if not ready:
@@ -125,21 +155,37 @@ class _Running:
             stream.close()
 
 
-def session(leader: int) -> list[int]:
-    """The processes of a session, its leader last, so that the leader's parent sees it end last."""
-    found = []
+def jailed(leader: int) -> list[int]:
+    """The leader of a session, all in the session, and all their descendants in other sessions."""
+    parents: dict[int, int] = {}
+    found: set[int] = set()
     for entry in os.scandir("/proc"):
-        if entry.name.isdigit() and _session_of(entry.name) == leader:
-            found.append(int(entry.name))
-    return sorted(found, key=lambda pid: pid == leader)
+        if entry.name.isdigit() and (ids := _parent_and_session(entry.name)):
+            parents[int(entry.name)] = ids[0]
+            if ids[1] == leader:
+                found.add(int(entry.name))
+    grown = True
+    while grown:
+        more = {pid for pid, parent in parents.items() if parent in found and pid not in found}
+        found |= more
+        grown = bool(more)
+    return sorted(found)
 
 
-def _session_of(pid: str) -> int | None:
+def _parent_and_session(pid: str) -> tuple[int, int] | None:
     try:
-        text = Path(f"/proc/{pid}/stat").read_bytes()
-        return int(text.rpartition(b")")[2].split()[3])
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return None
+    return int(fields[1]), int(fields[3])
+
+
+def is_dead(pid: int) -> bool:
+    """Whether a process has ended, though its parent may not have taken note (a zombie)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] in (b"Z", b"X")
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 def resident(pid: int) -> int:
@@ -150,8 +196,51 @@ def resident(pid: int) -> int:
         return 0
 
 
-def _kill(pid: int) -> None:
+def threads(pid: int) -> int:
+    """Threads of a process, 0 once it has ended."""
     try:
-        os.kill(pid, signal.SIGKILL)
+        return int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[17])
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+
+
+def size_of(folder: Path, enough: int) -> int:
+    """Bytes on disk of all files below a folder, without following links; stops above `enough`."""
+    total, todo = 0, [str(folder)]
+    while todo and total <= enough:
+        try:
+            entries = list(os.scandir(todo.pop()))
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            continue
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                todo.append(entry.path)
+            else:
+                total += _blocks(entry)
+    return total
+
+
+def _blocks(entry: os.DirEntry[str]) -> int:
+    try:
+        return entry.stat(follow_symlinks=False).st_blocks * 512
+    except FileNotFoundError:
+        return 0
+
+
+def threads_of_user() -> int:
+    """Threads of all processes of this user."""
+    uid, count = os.getuid(), 0
+    for entry in os.scandir("/proc"):
+        try:
+            if entry.name.isdigit() and entry.stat().st_uid == uid:
+                count += threads(int(entry.name))
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return count
+
+
+def _send(pid: int, which: signal.Signals) -> None:
+    try:
+        os.kill(pid, which)
     except ProcessLookupError:
         return
