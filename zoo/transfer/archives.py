@@ -6,17 +6,22 @@ the same name twice. Left out: what macOS adds (``._*``, ``__MACOSX``, ``.DS_Sto
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import lzma
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, BinaryIO
 
 from zoo.records import record
 from zoo.transfer.errors import ArchiveError
 
 CHUNK = 2**20
+_SMALL = 2**20
+"""Bytes that any archive may unpack to, and that an extended header may have."""
 
 
 @record
@@ -34,9 +39,11 @@ def extract_member(archive: Path, name: str, destination: Path, update: Callable
 
     Raises `ArchiveError` where it is missing, not a file, or the archive is broken.
     """
-    with opened(archive) as tar:
+    with opened(archive, Limits()) as tar:
         for member in tar:
             if member.name.removeprefix("./") == name:
+                if member.size > _allowance(archive, Limits()):
+                    raise _bomb(archive, _allowance(archive, Limits()))
                 return _write(tar, member, destination, update)
     raise ArchiveError(f"{archive.name}: has no member {name!r}")
 
@@ -47,10 +54,10 @@ def extract_all(archive: Path, folder: Path, limits: Limits = Limits()) -> list[
     All members are judged before the first byte is written. Returns relative paths, sorted.
     Raises `ArchiveError`.
     """
-    with opened(archive) as tar:
+    with opened(archive, limits) as tar:
         wanted = _judged(tar, archive, limits)
     folder.mkdir(parents=True)
-    with opened(archive) as tar:
+    with opened(archive, limits) as tar:
         for member in tar:
             path = wanted.get(member.name)
             if path is not None:
@@ -72,12 +79,14 @@ def only_model(names: list[Path]) -> Path:
 
 
 @contextmanager
-def opened(archive: Path) -> Iterator[tarfile.TarFile]:
-    """The tarball for one pass. What tarfile and zlib raise becomes `ArchiveError`."""
+def opened(archive: Path, limits: Limits) -> Iterator[tarfile.TarFile]:
+    """The tarball for one pass. What tarfile and the decompressors raise becomes `ArchiveError`."""
     try:
-        with tarfile.open(archive, "r|*") as tar:
-            yield tar
-    except (tarfile.TarError, zlib.error, EOFError, ValueError) as error:
+        with archive.open("rb") as file, _plain(file) as plain:
+            stream = _Bounded(plain, archive, _allowance(archive, limits))
+            with tarfile.open(fileobj=stream, mode="r|", tarinfo=_Careful) as tar:  # type: ignore[call-overload]
+                yield tar
+    except (tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, ValueError) as error:
         raise ArchiveError(f"{archive.name}: cannot be read as a tarball: {error}") from error
     except OSError as error:
         if error.errno is None:  # gzip's BadGzipFile and bz2's complaints
@@ -85,18 +94,67 @@ def opened(archive: Path) -> Iterator[tarfile.TarFile]:
         raise
 
 
+def _plain(file: BinaryIO) -> BinaryIO:
+    """The tar inside gzip, bzip2 or xz, by its first bytes."""
+    magic = file.read(6)
+    file.seek(0)
+    if magic[:2] == b"\x1f\x8b":
+        return gzip.GzipFile(fileobj=file)  # type: ignore[return-value]
+    if magic[:3] == b"BZh":
+        return bz2.BZ2File(file)  # type: ignore[return-value]
+    if magic == b"\xfd7zXZ\x00":
+        return lzma.LZMAFile(file)  # type: ignore[return-value]
+    return file
+
+
+def _allowance(archive: Path, limits: Limits) -> int:
+    return min(limits.size, max(limits.ratio * archive.stat().st_size, _SMALL))
+
+
+class _Bounded:
+    """A stream that ends in an error instead of a bomb."""
+
+    def __init__(self, stream: BinaryIO, archive: Path, allowed: int) -> None:
+        self._stream = stream
+        self._archive = archive
+        self._allowed = self._left = allowed
+
+    def read(self, count: int) -> bytes:
+        data = self._stream.read(count)
+        self._left -= len(data)
+        if self._left < 0:
+            raise _bomb(self._archive, self._allowed)
+        return data
+
+
+class _Careful(tarfile.TarInfo):
+    """A member whose extended header, which tarfile reads into memory, has a bound."""
+
+    _EXTENDED = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, *tarfile.GNU_TYPES[:2])
+
+    def _proc_member(self, tar: tarfile.TarFile) -> tarfile.TarInfo:
+        if self.type in self._EXTENDED and self.size > _SMALL:
+            raise ArchiveError(f"an extended header claims {self.size} bytes")
+        return super()._proc_member(tar)  # type: ignore[misc,no-any-return]
+
+
+def _bomb(archive: Path, allowed: int) -> ArchiveError:
+    return ArchiveError(
+        f"{archive.name}: unpacks to more than the {allowed} bytes that are allowed, a bomb",
+        hint="Do not use it; tell whoever publishes it.",
+    )
+
+
 def _judged(tar: tarfile.TarFile, archive: Path, limits: Limits) -> dict[str, PurePosixPath]:
     """Member name → safe path, after every header was judged."""
-    allowed = min(limits.size, max(limits.ratio * archive.stat().st_size, 2**20))
     wanted: dict[str, PurePosixPath] = {}
-    total = count = 0
-    for member in tar:
-        count += 1
+    total = 0
+    for count, member in enumerate(tar, 1):
         total += member.size
-        if count > limits.members or total > allowed:
-            raise ArchiveError(
-                f"{archive.name}: unpacks to more than {allowed} bytes or {limits.members} members, a bomb"
-            )
+        if total > _allowance(archive, limits):
+            raise _bomb(archive, _allowance(archive, limits))
+        if count > limits.members:
+            raise ArchiveError(f"{archive.name}: has more than {limits.members} members")
         path = _safe_path(member)
         if path is None:
             continue
@@ -108,7 +166,7 @@ def _judged(tar: tarfile.TarFile, archive: Path, limits: Limits) -> dict[str, Pu
 
 def _safe_path(member: tarfile.TarInfo) -> PurePosixPath | None:
     """Where a member may go; None for folders and macOS junk. Raises `ArchiveError` for the rest."""
-    path = PurePosixPath(member.name)
+    path = PurePosixPath(member.name)  # drops leading "./"
     if path.is_absolute() or ".." in path.parts or "\\" in member.name or "\0" in member.name:
         raise ArchiveError(f"member {member.name!r} leaves its folder")
     if member.isdir():
