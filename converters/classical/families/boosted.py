@@ -4,14 +4,14 @@
   the dtype of the thresholds; for larger batches its threads add parts, which moves the last bit.
   Where sums are compared with each other, each tree has a target of its own and CumSum adds them.
   The start value is a first tree of one leaf, so that it is added first, as the sources do.
-- categories: a split on a set becomes a derived column, looked up in a fitted table by the code
-  of the category: 0 goes left, 1 goes right, NaN where the row is missing. No operator of ONNX for sets
-  of categories is relied on.
+- categories: a split on a set becomes a derived column of zeros (left) and ones (right), looked up
+  in a fitted table by the code of the category, NaN where the row is missing. No operator of
+  ONNX for sets of categories is relied on.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Sequence
+from typing import TYPE_CHECKING, Iterable, Mapping, Sequence
 
 from converters.classical import idioms
 from converters.classical.families.trees import Tree, added, ensemble, leaf_rows
@@ -37,10 +37,10 @@ class Boosted:
 
 @record
 class SetSplit:
-    """A split on categories: a code in `right` goes right, any other left, missing by the tree."""
+    """A split of a feature on a set of category codes."""
 
     feature: int
-    right: frozenset[int]
+    members: frozenset[int]
 
 
 def leaf(dtype: str = "float64") -> Tree:
@@ -94,30 +94,37 @@ def vector_sums(
     return added(graph, graph.op("Concat", begin, found, axis=0), len(trees) + 1)
 
 
-def with_sets(graph: Graph, x: Value, codes: Sequence[Value], splits: Sequence[SetSplit]) -> Value:
-    """x with one column for each split behind its own: 0 left, 1 right, NaN missing.
+def with_sets(
+    graph: Graph, x: Value, codes: Mapping[int, Value], splits: Sequence[SetSplit], inside: int
+) -> Value:
+    """x with one column for each split behind its own: `inside` for its members, else the other of 0 and 1.
 
     ``codes[f]`` [N, 1] in x's dtype: the category of feature f, -1 where it is none, NaN where missing.
     """
     parts = [x]
     for feature in sorted({split.feature for split in splits}):
-        own = [split.right for split in splits if split.feature == feature]
-        parts.append(_looked_up(graph, codes[feature], own))
+        own = [split.members for split in splits if split.feature == feature]
+        parts.append(_looked_up(graph, codes[feature], own, inside))
     return idioms.concat(graph, parts)
 
 
-def _looked_up(graph: Graph, code: Value, sets: Sequence[frozenset[int]]) -> Value:
+def _looked_up(graph: Graph, code: Value, sets: Sequence[frozenset[int]], inside: int) -> Value:
     """[N, sets] in code's dtype; the last row of the table stands for every other code."""
     import numpy as np
 
     count = max((max(one, default=-1) for one in sets), default=-1) + 1
-    table = np.zeros((count + 1, len(sets)), dtype=code.dtype)
-    for column, right in enumerate(sets):
-        table[sorted(right), column] = 1
+    table = np.full((count + 1, len(sets)), 1 - inside, dtype=code.dtype)
+    for column, members in enumerate(sets):
+        table[sorted(members), column] = inside
     known = graph.op("And", graph.greater_equal(code, 0.0), graph.less(code, float(count)))
     row = graph.cast(graph.where(known, code, float(count)), "int64")
     found = idioms.take(graph, table, idioms.flat(graph, row))
     return graph.where(graph.op("IsNaN", code), float("nan"), found)
+
+
+def ordered_sets(splits: Iterable[SetSplit]) -> list[SetSplit]:
+    """Every split once, feature by feature, in an order that does not change between runs."""
+    return sorted(set(splits), key=lambda split: (split.feature, sorted(split.members)))
 
 
 def set_columns(splits: Sequence[SetSplit], width: int) -> dict[SetSplit, int]:

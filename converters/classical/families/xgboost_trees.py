@@ -25,6 +25,7 @@ from converters.classical.families import xgboost_links as links
 from converters.classical.families.boosted import (
     Boosted,
     SetSplit,
+    ordered_sets,
     set_columns,
     sums,
     vector_sums,
@@ -108,12 +109,9 @@ class XGBoost(Emitter):
         start = np.broadcast_to(base, (learner.groups,)).copy()
         if learner.booster == "gblinear":
             return self._linear(x, start)
-        splits = sorted(
-            {split for tree in learner.trees for split in set_splits(tree).values()},
-            key=lambda split: (split.feature, sorted(split.right)),
-        )
+        splits = ordered_sets(split for tree in learner.trees for split in set_splits(tree).values())
         if splits:
-            x = with_sets(self.graph, x, self._codes(x), splits)
+            x = with_sets(self.graph, x, self._codes(x, splits), splits, inside=1)
         return self._summed(x, set_columns(splits, learner.features), start)
 
     def _summed(self, x: Value, places: dict[SetSplit, int], start: np.ndarray) -> Value:
@@ -131,12 +129,12 @@ class XGBoost(Emitter):
         values = leaf_values(self.learner.trees[index])
         return values * np.float32(self.learner.weights[index]) if self.learner.weights else values
 
-    def _codes(self, x: Value) -> list[Value]:
-        """Each feature as the code of its category: truncated, -1 for what is none."""
-        graph, codes = self.graph, []
-        for index in range(self.learner.features):
+    def _codes(self, x: Value, splits: list[SetSplit]) -> dict[int, Value]:
+        """Features as codes of their categories: -1 for what is below 0."""
+        graph, codes = self.graph, {}
+        for index in {split.feature for split in splits}:
             value = idioms.take_columns(graph, x, [index])
-            codes.append(graph.where(graph.less(value, 0.0), -1.0, value))
+            codes[index] = graph.where(graph.less(value, 0.0), -1.0, value)
         return codes
 
     def _linear(self, x: Value, start: np.ndarray) -> Value:
@@ -169,7 +167,7 @@ class XGBoost(Emitter):
                         float(np.float32(tree["split_conditions"][node]))
                     )
             for split in sets.values():
-                members[split.feature].update(split.right)
+                members[split.feature].update(split.members)
         return [self._fact(i, found[i], members[i]) for i in range(learner.features)]
 
     def _fact(self, index: int, thresholds: list[float], members: set[int]) -> Feature:

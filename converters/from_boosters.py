@@ -1,0 +1,124 @@
+"""XGBoost, LightGBM and CatBoost models of their own: files, Boosters and scikit-learn wrappers.
+
+Each becomes an estimator with the methods of scikit-learn, written by `converters.classical` as any
+other; see docs/frameworks/boosters.md. Boosters inside a pipeline are `from_sklearn`'s.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any, ClassVar, Mapping
+
+from converters.classical import probing
+from converters.classical.layout import Asked, Layout, layout
+from converters.from_sklearn import SklearnConverter
+from zoo.errors import MissingPackageError, UnsupportedFileError, UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    import onnx
+
+    from zoo.records import Artifact, ConversionRequest, SourceDescription
+    from zoo.tensors import Tensors
+
+_PICKLES = ("pickle", "joblib")
+
+
+class BoosterConverter(SklearnConverter):
+    """What the three have in common: a model is made an estimator first, whatever form it has."""
+
+    extra: ClassVar[str] = "boosters"
+    package: ClassVar[str]
+    reads_float32: ClassVar[bool]
+    """Whether the library rounds every number to float32: then the graph's inputs are float32."""
+
+    def load(self, artifact: Artifact, request: ConversionRequest) -> Any:
+        """The estimator. Raises `UnsupportedFileError` or `MissingPackageError`."""
+        if request.kind in _PICKLES:
+            model = self._unpickled(artifact.path)
+        else:
+            model = self.read(artifact.path, request.kind)
+        return self.estimator(model, request)
+
+    def read(self, path: Path, kind: str) -> Any:
+        """The model of a file in the library's own formats."""
+        raise NotImplementedError
+
+    def estimator(self, model: Any, request: ConversionRequest) -> Any:
+        """`model` with the methods of scikit-learn; an estimator as it is."""
+        raise NotImplementedError
+
+    def describe(self, model: Any, request: ConversionRequest) -> SourceDescription:
+        """As `SklearnConverter.describe`; float32 inputs where the library rounds to float32."""
+        found = super().describe(self.estimator(model, request), request)
+        return dataclasses.replace(found, versions={self.package: self._version()})
+
+    def convert(self, model: Any, request: ConversionRequest) -> onnx.ModelProto:
+        """The model as ONNX. Raises `UnsupportedModelError` naming what cannot be said."""
+        return super().convert(self.estimator(model, request), request)
+
+    def predict(self, model: Any, feeds: Mapping[str, np.ndarray]) -> Tensors:
+        """The library's own answers, under the graph's output names."""
+        return super().predict(self.estimator(model, None), feeds)
+
+    def _layout(self, model: Any, request: ConversionRequest) -> Layout:
+        float32 = bool(request.options.get("float32", self.reads_float32 and not request.inputs))
+        return layout(model, Asked(request.inputs, tuple(probing.sampled_specs(request.sample)), float32))
+
+    def _version(self) -> str:
+        from importlib import import_module
+
+        return str(import_module(self.package).__version__)
+
+    def _unpickled(self, path: Path) -> Any:
+        import joblib
+
+        try:
+            with probing.quiet():
+                return joblib.load(path)
+        except ModuleNotFoundError as error:
+            raise MissingPackageError(
+                f"{path.name} needs the module {error.name!r}, which is not installed",
+                hint=f"Install the package that has {error.name!r}, or the project it was trained in.",
+            ) from error
+        except Exception as error:
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise UnsupportedFileError(
+                f"{path.name} cannot be loaded by {self.package} {self._version()}: {reason}",
+                hint=f"It is broken, or another version saved it: load it there and save it in {self.package}'s "
+                "own format.",
+            ) from error
+
+
+class XGBoostConverter(BoosterConverter):
+    """XGBoost models: .json, .ubj, pickled estimators and Boosters."""
+
+    framework: ClassVar[str] = "xgboost"
+    title: ClassVar[str] = "XGBoost"
+    requirements: ClassVar[tuple[str, ...]] = ("xgboost|xgboost-cpu", "scikit-learn", "pandas")
+    revision: ClassVar[int] = 1
+    package: ClassVar[str] = "xgboost"
+    reads_float32: ClassVar[bool] = True
+
+    def read(self, path: Path, kind: str) -> Any:
+        """The Booster of a file. Raises `UnsupportedFileError` for the old binary format."""
+        from converters.classical.families import xgboost_files
+
+        return xgboost_files.load(path)
+
+    def estimator(self, model: Any, request: ConversionRequest | None) -> Any:
+        """The model as XGBClassifier, XGBRegressor or XGBRanker. ``options["missing"]`` is for Boosters."""
+        from converters.classical.families import xgboost_files
+
+        if type(model).__name__ != "Booster":
+            return model
+        return xgboost_files.estimator(model, _number(request, "missing"))
+
+
+def _number(request: ConversionRequest | None, option: str) -> float | None:
+    value = None if request is None else request.options.get(option)
+    if value is not None and not isinstance(value, (int, float)):
+        raise UsageError(f"--option {option}={value!r} is not a number", hint=f"--option {option}=-999")
+    return None if value is None else float(value)
