@@ -7,7 +7,7 @@ float32 of the same value, a sequence of maps (ZipMap) as a matrix with one colu
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Mapping, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Mapping, Optional, Sequence, Tuple, Union
 
 from zoo.errors import CheckError, MissingPackageError, VerificationError
 from zoo.records import Dim, Signature, TensorSpec
@@ -36,12 +36,12 @@ _DTYPES = {
 
 
 class Session:
-    """A loaded model that runs feeds. Reuse it: loading costs more than most runs.
+    """A loaded model, a file or its bytes, that runs feeds. Reuse it: loading costs more than most runs.
 
     Raises `CheckError` when ONNX Runtime does not load the file.
     """
 
-    def __init__(self, model: Path, *, threads: int = 1, optimisation: str = "all") -> None:
+    def __init__(self, model: Union[Path, bytes], *, threads: int = 1, optimisation: str = "all") -> None:
         ort = _onnxruntime()
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
@@ -49,10 +49,12 @@ class Session:
         options.log_severity_level = 4
         options.graph_optimization_level = getattr(ort.GraphOptimizationLevel, LEVELS[optimisation])
         try:
-            self._session = ort.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+            content = model if isinstance(model, bytes) else str(model)
+            self._session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # its exceptions share no base class but Exception
+            name = "the graph" if isinstance(model, bytes) else Path(model).name
             raise CheckError(
-                f"ONNX Runtime {ort.__version__} does not load {Path(model).name}: {first_line(error)}"
+                f"ONNX Runtime {ort.__version__} does not load {name}: {first_line(error)}"
             ) from error
 
     @property

@@ -6,6 +6,7 @@ from __future__ import annotations
 import copy
 
 import numpy as np
+import torch
 
 from converters.from_torch import TorchConverter
 from zoo.records import ColumnDomain, Domain, Signature, SourceDescription, TensorSpec
@@ -19,6 +20,24 @@ class PreciseTorch(TorchConverter):
         floats = {name for name, array in feeds.items() if array.dtype == np.float32}
         wide = {name: array.astype(np.float64) if name in floats else array for name, array in feeds.items()}
         return super().predict(twin, wide)
+
+    def layers(self, model, feeds):
+        """``(name, kind, array, where)`` of every module's first output, in order of execution."""
+        seen, handles = [], []
+
+        def remember(name, module):
+            def hook(_module, _inputs, output):
+                if isinstance(output, torch.Tensor):
+                    seen.append((name, type(module).__name__, output.detach().numpy(), ""))
+
+            return hook
+
+        for name, module in model.named_modules():
+            handles.append(module.register_forward_hook(remember(name, module)))
+        self.predict(model, feeds)
+        for handle in handles:
+            handle.remove()
+        return seen
 
 
 class PlainSklearn:
