@@ -32,6 +32,9 @@ def pull(
     registry: AnyPath | None = None,
     cache: AnyPath | None = None,
     offline: bool | None = None,
+    allow_private: bool = False,
+    max_rate: float | None = None,
+    deadline: float | None = None,
     force: bool = False,
     refresh: bool = False,
     keep_unverified: bool = False,
@@ -53,6 +56,8 @@ def pull(
             first pull and must be the same at every later one.
         sources: source strings to try before the registry's own.
         offline: answer from the store and open no socket (default: ``ZOO_OFFLINE``).
+        allow_private: fetch from private addresses that the registry names.
+        max_rate: bytes per second; `deadline`: seconds for one file over all its sources.
         force: overwrite `output`.
         refresh: verify anew what the store already holds.
         keep_unverified: keep a model whose outputs differ; its metadata says so.
@@ -66,7 +71,8 @@ def pull(
     from zoo import pipeline, selection
 
     settings = settings_from(
-        registry=registry, cache=cache, offline=offline, sources=tuple(sources), force=force, refresh=refresh,
+        registry=registry, cache=cache, offline=offline, sources=tuple(sources), allow_private=allow_private,
+        max_rate=max_rate, deadline=deadline, force=force, refresh=refresh,
         keep_unverified=keep_unverified, trust=trust, sandbox=sandbox, rtol=rtol, atol=atol, timeout=timeout,
         memory=memory, progress=progress, on_stage=on_stage,
     )  # fmt: skip
@@ -152,6 +158,7 @@ def verify(
     registry: AnyPath | None = None,
     cache: AnyPath | None = None,
     offline: bool | None = None,
+    allow_private: bool = False,
     timeout: float | None = None,
     memory: float | None = None,
     on_stage: Callable[[str], None] | None = None,
@@ -167,7 +174,7 @@ def verify(
 
     settings = settings_from(
         trust=trust, sandbox=sandbox, rtol=rtol, atol=atol, registry=registry, cache=cache, offline=offline,
-        timeout=timeout, memory=memory, on_stage=on_stage,
+        allow_private=allow_private, timeout=timeout, memory=memory, on_stage=on_stage,
     )  # fmt: skip
     if source is None and not Path(model).exists():
         return selection.reproven(str(model), settings)
@@ -265,12 +272,15 @@ def samples(
     registry: AnyPath | None = None,
     cache: AnyPath | None = None,
     offline: bool | None = None,
+    allow_private: bool = False,
     progress: bool = False,
 ) -> tuple[Path, ...]:
     """Fetch the sample inputs of an entry, such as a recording for a speech model; their paths."""
     from zoo import pipeline, selection
 
-    settings = settings_from(registry=registry, cache=cache, offline=offline, progress=progress)
+    settings = settings_from(
+        registry=registry, cache=cache, offline=offline, allow_private=allow_private, progress=progress
+    )
     return pipeline.samples(selection.entry_for(ref, settings), settings)
 
 

@@ -94,6 +94,10 @@ def _brought(entry: RegistryEntry, store: Store, settings: Settings) -> Verified
 
 def fetch_files(entry: RegistryEntry, store: Store, settings: Settings) -> dict[str, str]:
     """Bring every file of an entry into the store; {path: digest}."""
+    if entry.trust == "source":  # what the user typed may be private, as a --source may
+        typed = entry.files[0]
+        settings = replace(settings, sources=(*settings.sources, *typed.sources))
+        entry = replace(entry, files=(replace(typed, sources=()),))
     return {file.path: _fetched(file, store, settings) for file in entry.files}
 
 
@@ -109,7 +113,12 @@ def _fetched(file: FileSpec, store: Store, settings: Settings) -> str:
     from zoo.fetchers import FetchOptions, fetch
 
     options = FetchOptions(
-        offline=settings.offline, progress=settings.progress, extra_sources=settings.sources
+        offline=settings.offline,
+        progress=settings.progress,
+        extra_sources=settings.sources,
+        allow_private=settings.allow_private,
+        max_rate=settings.max_rate,
+        deadline=settings.deadline,
     )
     return fetch(file, store, options).digest
 

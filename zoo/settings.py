@@ -31,6 +31,12 @@ class Settings:
     offline: bool = False
     sources: tuple[str, ...] = ()
     """Tried before the registry's own."""
+    allow_private: bool = False
+    """Fetch from private addresses that the registry names."""
+    max_rate: Optional[float] = None
+    """Bytes per second."""
+    deadline: Optional[float] = None
+    """Seconds for one file, over all its sources."""
     trust: bool = False
     """Load an untrusted file whatever the sandbox."""
     sandbox: str = "landlock+seccomp"

@@ -23,6 +23,9 @@ cache = click.option(
     "--cache", type=click.Path(path_type=Path), help="The store's folder (default: ZOO_CACHE)."
 )
 offline = click.option("--offline", is_flag=True, default=None, help="Open no socket (default: ZOO_OFFLINE).")
+allow_private = click.option(
+    "--allow-private", is_flag=True, help="Fetch from private addresses that the registry names."
+)
 force = click.option("--force", is_flag=True, help="Overwrite an existing output.")
 keep_unverified = click.option(
     "--keep-unverified", is_flag=True, help="Write the file even if its outputs differ; its metadata says so."

@@ -17,11 +17,14 @@ from zoo.cli import options, show
 )
 @click.option("--sha256", help="The digest that a source string must have.")
 @click.option("--source", "sources", multiple=True, help="Try this source before the registry's own.")
+@click.option("--max-rate", type=float, metavar="BYTES", help="Bytes per second.")
+@click.option("--deadline", type=float, metavar="SECONDS", help="For one file, over all its sources.")
 @click.option("--refresh", is_flag=True, help="Verify anew what the store already holds.")
 @options.force
 @options.keep_unverified
 @options.trust
 @options.offline
+@options.allow_private
 @options.registry
 @options.cache
 @options.tolerance

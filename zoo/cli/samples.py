@@ -12,6 +12,7 @@ from zoo.cli import options, show
 @click.command("samples")
 @click.argument("ref")
 @options.offline
+@options.allow_private
 @options.registry
 @options.cache
 @options.output

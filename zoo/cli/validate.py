@@ -19,6 +19,7 @@ from zoo.errors import UsageError
 @click.option("--report", type=click.Path(path_type=Path), help="Write the results as JSON.")
 @click.option("--junit", type=click.Path(path_type=Path), help="Write the results as JUnit XML.")
 @options.offline
+@options.allow_private
 @options.registry
 @options.cache
 @options.bounds

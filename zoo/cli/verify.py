@@ -17,6 +17,7 @@ from zoo.errors import VerificationError
 @options.source
 @options.trust
 @options.offline
+@options.allow_private
 @options.registry
 @options.cache
 @options.tolerance

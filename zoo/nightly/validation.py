@@ -61,6 +61,7 @@ def validate(
     registry: str | Path | None = None,
     cache: str | Path | None = None,
     offline: bool | None = None,
+    allow_private: bool = False,
     timeout: float | None = None,
     memory: float | None = None,
     progress: bool = False,
@@ -73,7 +74,13 @@ def validate(
     """
     settings = replace(
         settings_from(
-            registry=registry, cache=cache, offline=offline, timeout=timeout, memory=memory, progress=progress
+            registry=registry,
+            cache=cache,
+            offline=offline,
+            allow_private=allow_private,
+            timeout=timeout,
+            memory=memory,
+            progress=progress,
         ),
         refresh=True,
     )
