@@ -36,7 +36,9 @@ def weights(net: torch.nn.Module, tmp_path: Path) -> Path:
 def traced(module: torch.nn.Module, *example: torch.Tensor) -> torch.jit.ScriptModule:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        return torch.jit.trace(module, example)
+        # BatchNorm in training checks the size of its batch.
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        return torch.jit.trace(module, example, check_trace=False)
 
 
 def saved(module: torch.jit.ScriptModule, path: Path) -> Path:
