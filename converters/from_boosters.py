@@ -34,34 +34,44 @@ class BoosterConverter(SklearnConverter):
     reads_float32: ClassVar[bool]
     """Whether the library rounds every number to float32: then the graph's inputs are float32."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._made: tuple[Any, Any] | None = None
+
     def load(self, artifact: Artifact, request: ConversionRequest) -> Any:
         """The estimator. Raises `UnsupportedFileError` or `MissingPackageError`."""
         if request.kind in _PICKLES:
             model = self._unpickled(artifact.path)
         else:
             model = self.read(artifact.path, request.kind)
-        return self.estimator(model, request)
+        return self._estimator(model, request)
 
     def read(self, path: Path, kind: str) -> Any:
         """The model of a file in the library's own formats."""
         raise NotImplementedError
 
-    def estimator(self, model: Any, request: ConversionRequest) -> Any:
+    def estimator(self, model: Any, request: ConversionRequest | None) -> Any:
         """`model` with the methods of scikit-learn; an estimator as it is."""
         raise NotImplementedError
 
+    def _estimator(self, model: Any, request: ConversionRequest | None) -> Any:
+        """The estimator of a model, made once: it stays the same for every feed."""
+        if self._made is None or all(model is not known for known in self._made):
+            self._made = (model, self.estimator(model, request))
+        return self._made[1]
+
     def describe(self, model: Any, request: ConversionRequest) -> SourceDescription:
         """As `SklearnConverter.describe`; float32 inputs where the library rounds to float32."""
-        found = super().describe(self.estimator(model, request), request)
+        found = super().describe(self._estimator(model, request), request)
         return dataclasses.replace(found, versions={self.package: self._version()})
 
     def convert(self, model: Any, request: ConversionRequest) -> onnx.ModelProto:
         """The model as ONNX. Raises `UnsupportedModelError` naming what cannot be said."""
-        return super().convert(self.estimator(model, request), request)
+        return super().convert(self._estimator(model, request), request)
 
     def predict(self, model: Any, feeds: Mapping[str, np.ndarray]) -> Tensors:
         """The library's own answers, under the graph's output names."""
-        return super().predict(self.estimator(model, None), feeds)
+        return super().predict(self._estimator(model, None), feeds)
 
     def _layout(self, model: Any, request: ConversionRequest) -> Layout:
         float32 = bool(request.options.get("float32", self.reads_float32 and not request.inputs))
@@ -87,8 +97,8 @@ class BoosterConverter(SklearnConverter):
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise UnsupportedFileError(
                 f"{path.name} cannot be loaded by {self.package} {self._version()}: {reason}",
-                hint=f"It is broken, or another version saved it: load it there and save it in {self.package}'s "
-                "own format.",
+                hint="It is broken, or another version saved it: load it there and save it in the "
+                f"format of {self.package} itself.",
             ) from error
 
 
@@ -115,6 +125,55 @@ class XGBoostConverter(BoosterConverter):
         if type(model).__name__ != "Booster":
             return model
         return xgboost_files.estimator(model, _number(request, "missing"))
+
+
+class LightGBMConverter(BoosterConverter):
+    """LightGBM models: text files, pickled estimators and Boosters."""
+
+    framework: ClassVar[str] = "lightgbm"
+    title: ClassVar[str] = "LightGBM"
+    requirements: ClassVar[tuple[str, ...]] = ("lightgbm", "scikit-learn", "pandas")
+    revision: ClassVar[int] = 1
+    package: ClassVar[str] = "lightgbm"
+    reads_float32: ClassVar[bool] = False
+
+    def read(self, path: Path, kind: str) -> Any:
+        """The Booster of a text file."""
+        from converters.classical.families import lightgbm_files
+
+        return lightgbm_files.load(path)
+
+    def estimator(self, model: Any, request: ConversionRequest | None) -> Any:
+        """An estimator as it is; a Booster with the methods of one."""
+        from converters.classical.families import lightgbm_files
+
+        return lightgbm_files.estimator(model) if type(model).__name__ == "Booster" else model
+
+
+class CatBoostConverter(BoosterConverter):
+    """CatBoost models: .cbm, .json and pickled estimators."""
+
+    framework: ClassVar[str] = "catboost"
+    title: ClassVar[str] = "CatBoost"
+    requirements: ClassVar[tuple[str, ...]] = ("catboost", "scikit-learn", "pandas")
+    revision: ClassVar[int] = 1
+    package: ClassVar[str] = "catboost"
+    reads_float32: ClassVar[bool] = True
+
+    def read(self, path: Path, kind: str) -> Any:
+        """The model of a file, as classifier or regressor by its loss."""
+        from converters.classical.families import catboost_files
+
+        return catboost_files.load(path, kind)
+
+    def estimator(self, model: Any, request: ConversionRequest | None) -> Any:
+        """The model with named columns; the texts of a sample are the categories that it may know."""
+        from converters.classical.families import catboost_files
+
+        if isinstance(model, catboost_files.Regressor):
+            return model
+        sample = None if request is None else request.sample
+        return catboost_files.estimator(model, probing.sampled_texts(sample))
 
 
 def _number(request: ConversionRequest | None, option: str) -> float | None:

@@ -27,6 +27,7 @@ _EXPECTED_WARNINGS = (
     "X has feature names",
     "Skipping features without any observed values",
     "`sklearn.utils.parallel.delayed`",
+    "Cannot compute class probabilities",
 )
 
 
@@ -193,6 +194,15 @@ def sampled_row(found: Layout, path: Path | None) -> dict[str, np.ndarray] | Non
         array = array.reshape(1, 1) if len(spec.shape) == 2 and array.ndim == 1 else array
         row[spec.name] = array.astype(np.str_ if spec.dtype == "string" else spec.dtype)
     return row
+
+
+def sampled_texts(path: Path | None) -> tuple[str, ...]:
+    """Every distinct text or whole number of a sample file's columns."""
+    found: dict[str, None] = {}
+    for array in _sample(path).values():
+        if array.dtype.kind in "OUbiu":
+            found.update(dict.fromkeys(str(item) for item in array.ravel().tolist()))
+    return tuple(found)
 
 
 def _sample(path: Path | None) -> dict[str, np.ndarray]:

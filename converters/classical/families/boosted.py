@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
     from converters.classical.graph import Graph
 
-MODE_LESS_EQUAL, MODE_LESS, MODE_GREATER = 0, 1, 3
+MODE_LESS = 1
+_AT_ONCE = 64
+"""Trees whose vectors are held at once: [64, rows, outputs]."""
 
 
 @record
@@ -87,11 +89,16 @@ def vector_sums(
     """As `sums`, for leaves that hold a vector [leaves, K]: looked up and added in order."""
     import numpy as np
 
-    table = np.concatenate([*values, start.reshape(1, -1)]).astype(x.dtype)
+    table = np.concatenate(list(values)).astype(x.dtype)
     rows = graph.op("Transpose", leaf_rows(graph, x, trees), perm=[1, 0])
-    found = idioms.take(graph, table, rows)
-    begin = graph.op("Unsqueeze", idioms.broadcast_rows(graph, start.astype(x.dtype)), np.array([0]))
-    return added(graph, graph.op("Concat", begin, found, axis=0), len(trees) + 1)
+    total = idioms.broadcast_rows(graph, start.astype(x.dtype))
+    for first in range(0, len(trees), _AT_ONCE):
+        last = min(first + _AT_ONCE, len(trees))
+        some = graph.op("Slice", rows, np.array([first]), np.array([last]), np.array([0]))
+        begin = graph.op("Unsqueeze", total, np.array([0]))
+        terms = graph.op("Concat", begin, idioms.take(graph, table, some), axis=0)
+        total = added(graph, terms, last - first + 1)
+    return total
 
 
 def with_sets(

@@ -92,8 +92,7 @@ def load(path: Path) -> Any:
 
 def estimator(booster: Any) -> BoosterRegressor:
     """A Booster as an estimator, by its objective."""
-    lines = booster.model_to_string(num_iteration=1).partition("\nTree=")[0].splitlines()
-    objective = next(
-        (line.partition("=")[2].split(" ")[0] for line in lines if line.startswith("objective=")), ""
-    )
+    header = booster.model_to_string(num_iteration=1).partition("\nTree=")[0]
+    found = re.search(r"^objective=(\w*)", header, re.MULTILINE)
+    objective = found.group(1) if found else ""
     return BoosterClassifier(booster) if objective in CLASSIFYING else BoosterRegressor(booster)

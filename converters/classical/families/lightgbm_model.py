@@ -74,7 +74,7 @@ def read(text: str) -> Forest:
     """The model of a text file or of ``Booster.model_to_string()``."""
     header, _, rest = text.partition("\nTree=")
     body, _, tail = rest.partition("end of trees")
-    settings = dict(line.partition("=")[::2] for line in header.splitlines())
+    settings = _fields(header)
     blocks = body.split("\nTree=") if rest else []
     names = tuple(settings.get("feature_names", "").split(" "))
     levels, known = _levels(tail, len(names))
@@ -89,6 +89,11 @@ def read(text: str) -> Forest:
         levels=levels,
         levels_known=known,
     )
+
+
+def _fields(text: str) -> dict[str, str]:
+    parts = (line.partition("=") for line in text.splitlines())
+    return {key: value for key, _, value in parts}
 
 
 def _levels(tail: str, count: int) -> tuple[tuple[Optional[tuple[Any, ...]], ...], bool]:

@@ -10,7 +10,7 @@ python-package/lightgbm/{basic,sklearn}.py (4.7).
 - categories: the number is truncated; members of the split's set go left; NaN, negative and
   unseen ones go right. A pandas categorical gives the position of its value among the levels.
 - sums: float64, tree after tree; rf divides by the number of rounds, but not for raw scores.
-- linear trees: constant plus coefficient times value; where one of the leaf's values is NaN, the leaf's plain value.
+- linear trees: constant plus coefficient times value; the leaf's plain value where one of them is NaN.
 - links by objective; the sigmoid's factor is the model's.
 - labels: the first of the largest probability. best_iteration is used where training stopped early.
 """
@@ -135,7 +135,7 @@ class LightGBM(Emitter):
         """The category of a feature: truncated towards 0, -1 where it is none or missing."""
         graph, value = self.graph, idioms.take_columns(self.graph, x, [feature])
         valid = graph.op("And", graph.greater(value, -1.0), graph.less(value, 2.0**31))
-        return graph.where(valid, value, -1.0)
+        return graph.where(valid, graph.maximum(value, 0.0), -1.0)
 
     def answers(self, X: Features) -> Value:
         """What Booster.predict gives, [N, outputs]."""
