@@ -31,6 +31,7 @@ store = Store(Path(sys.argv[1]))
 while line := sys.stdin.readline():
     child = os.fork()
     if child == 0:
+        print(os.getpid(), flush=True)
         for n in range(1000):
             data = b"%d-%d-" % (int(line), n) * (1 + 40_000 * (n % 5))
             with store.receiving(None, len(data)) as incoming:
@@ -39,8 +40,9 @@ while line := sys.stdin.readline():
                         file.write(data[start : start + 65536])
             store.remember("pulls", f"k{n % 7}", {"files": {"m": incoming.blob.digest}})
             store.materialise({"a": incoming.blob.digest, "b": incoming.blob.digest}, "m%d" % (n % 3))
+            if n == 0:
+                print("at work", flush=True)
         os._exit(0)
-    print(child, flush=True)
     os.waitpid(child, 0)
     print("ended", flush=True)
 """
@@ -66,7 +68,6 @@ def kill_at_random_moments(root: Path, times: int) -> int:
     """Kill a writing process `times` times; how many of them left a temporary file behind."""
     moments = random.Random(times)
     command = [sys.executable, "-c", WRITER, str(root)]
-    leftovers = 0
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdin is not None
         assert parent.stdout is not None
@@ -74,20 +75,21 @@ def kill_at_random_moments(root: Path, times: int) -> int:
             parent.stdin.write(f"{turn}\n")
             parent.stdin.flush()
             victim = int(parent.stdout.readline())
+            if turn % 2:  # every second one has stored something, however busy this machine is
+                assert parent.stdout.readline() == "at work\n"
             time.sleep(moments.uniform(0.0, 0.08))
             os.kill(victim, signal.SIGKILL)
-            assert parent.stdout.readline() == "ended\n"
-            before, leftovers = leftovers, len(list(root.rglob("*.part"))) + len(list(root.rglob("*.tmp")))
-            assert leftovers >= before
+            while parent.stdout.readline() != "ended\n":
+                pass
         parent.stdin.close()
-    return leftovers
+    return len(list(root.rglob("*.part"))) + len(list(root.rglob("*.tmp")))
 
 
 @pytest.mark.parametrize("times", [100, pytest.param(200, marks=pytest.mark.slow)])
 def test_a_kill_at_any_moment_leaves_only_right_blobs_and_files_to_sweep(tmp_path: Path, times: int) -> None:
     leftovers = kill_at_random_moments(tmp_path, times)
 
-    assert assert_all_right(tmp_path) > 50
+    assert assert_all_right(tmp_path) >= times // 2
     assert leftovers > 10
     swept = Store(tmp_path).prune(grace=0).removed
     assert len([one for one in swept if one.what == "leftover"]) == leftovers

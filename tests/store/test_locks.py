@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from zoo.errors import StoreError
-from zoo.store import Store
+from zoo.store import Store, locks
+from zoo.store.locks import remove_if_free
 
 HOLDER = """
 import sys, time
@@ -116,12 +117,31 @@ def test_an_error_in_the_block_frees_the_lock(store: Store) -> None:
         pass
 
 
-def test_a_lock_file_that_was_removed_while_waiting_does_not_let_two_in(store: Store) -> None:
-    inside = []
-    with store.lock("a"):
-        (store.root / "locks" / "a.lock").unlink()  # as pruning does with locks nobody holds
-        with store.lock("a", timeout=0):
-            inside.append((store.root / "locks" / "a.lock").stat().st_ino)
-            with pytest.raises(StoreError), store.lock("a", timeout=0):
-                pytest.fail("two hold the lock file that is there")
-    assert inside
+def test_a_lock_file_pruned_between_opening_and_locking_does_not_let_two_in(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = store.root / "locks" / "k.lock"
+    take, calls = locks._try, []
+
+    def take_late(handle: int) -> bool:
+        calls.append(handle)
+        if len(calls) == 1:
+            path.unlink()
+        return take(handle)
+
+    monkeypatch.setattr(locks, "_try", take_late)
+    with store.lock("k"):
+        assert path.exists()
+        with pytest.raises(StoreError), store.lock("k", timeout=0):
+            pytest.fail("two processes hold one lock")
+    assert len(calls) == 3
+
+
+def test_a_lock_file_that_somebody_holds_is_not_removed(store: Store) -> None:
+    path = store.root / "locks" / "k.lock"
+    with store.lock("k"):
+        assert remove_if_free(path) is False
+        assert path.exists()
+    assert remove_if_free(path) is True
+    assert not path.exists()
+    assert remove_if_free(path) is False

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import time
+import timeit
 from pathlib import Path
 
 import pytest
@@ -191,17 +192,14 @@ def test_a_warm_hit_does_not_read_the_blob_again(store: Store) -> None:
     time.sleep(0.1)
     store.find(digest)  # hashes, should the file have been too young for the memo
 
-    other = Store(store.root)
-    start = time.perf_counter()
-    other.find(digest)
-    first = time.perf_counter() - start
-    start = time.perf_counter()
-    for _ in range(100):
-        other.find(digest)
-    warm = (time.perf_counter() - start) / 100
+    def seconds(number: int) -> float:
+        """The best of five, because this machine may be busy with other work."""
+        return min(timeit.repeat(lambda: other.find(digest), number=number, repeat=5)) / number
 
-    assert first < 0.01  # reading 64 MiB takes 30 ms and more
-    assert warm < 0.0005
+    first = min(timeit.repeat(lambda: Store(store.root).find(digest), number=1, repeat=5))
+    other = Store(store.root)
+    assert first < 0.005  # reading 64 MiB takes 30 ms and more
+    assert seconds(100) < 0.0005
 
 
 def test_a_file_that_is_younger_than_the_clocks_tick_gets_no_memo(tmp_path: Path) -> None:

@@ -166,6 +166,7 @@ def test_prune_leaves_what_is_younger_than_the_grace(store: Store) -> None:
     put(store, b"loose, and about to be recorded")
     assert store.prune().removed == ()
     assert store.prune(older=0, max_size=0).removed == ()
+    assert store.prune(dry_run=True).removed == ()
 
 
 def test_prune_by_age_takes_whole_models_and_spares_shared_blobs(store: Store) -> None:
