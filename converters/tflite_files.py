@@ -120,8 +120,8 @@ def notes(model: Any, subgraph: int) -> tuple[str, ...]:
         )
     if activations & {"INT8", "UINT8", "INT16"} or _has_quantised_products(model, subgraph):
         found.append(
-            "tolerance class quantised: TFLite rounds in integer arithmetic, ONNX dequantises and rounds "
-            "again; an output may differ by steps of its scale"
+            "tolerance class quantised: int8 arithmetic rounds at every step; TFLite's own kernels differ "
+            "from each other, and ONNX Runtime's fused ones from both, by steps of the output's scale"
         )
     return tuple(found)
 
