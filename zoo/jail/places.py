@@ -14,7 +14,8 @@ _ETC = (
 )
 _KERNEL = (
     "/proc/cpuinfo /proc/meminfo /proc/stat /proc/filesystems /proc/version /proc/sys/kernel "
-    "/proc/sys/vm/overcommit_memory /sys/devices/system /sys/fs/cgroup /sys/kernel/mm/transparent_hugepage"
+    "/proc/sys/vm/overcommit_memory /sys/devices/system /sys/fs/cgroup "
+    "/sys/kernel/mm/transparent_hugepage /sys/bus/pci"
 )
 _LOADERS = (
     "/lib64/ld-linux-x86-64.so.2",
