@@ -62,6 +62,14 @@ def test_every_element_moves_to_a_neighbour_and_zeros_stay():
     assert np.array_equal(np.abs(moved[1:].view(np.int32) - feeds["x"][1:].view(np.int32)), np.ones((499, 3)))
 
 
+def test_where_all_is_zero_everything_moves_a_little():
+    converter = Remembering()
+    feeds = {"x": np.zeros((50, 3), np.float32)}
+    NoiseMeter(converter, None, described()).noise(feeds, converter.predict(None, feeds))
+    assert np.all(converter.seen[1] != 0)
+    assert np.abs(converter.seen[1]).max() < 1e-9
+
+
 def test_whole_numbers_and_categories_are_never_moved():
     converter = Remembering()
     columns = (ColumnDomain(), ColumnDomain(integral=True), ColumnDomain(categories=(1.0, 2.0)))

@@ -18,7 +18,7 @@ from zoo.verification.comparison import Criteria, compare, magnitude
 from zoo.verification.noise import METHOD_FILE
 from zoo.verification.opinions import REFERENCE, REFUSAL, USUAL, Variant, blame, chosen, read_opinions
 from zoo.verification.stored import StoredTensors
-from zoo.verification.tolerances import NOISE_FACTOR, Noise, Policy, noise_level
+from zoo.verification.tolerances import NOISE_FACTOR, QUIET, Noise, Policy, noise_level
 from zoo.verification.verdict import Evidence, verdict
 
 if TYPE_CHECKING:
@@ -114,15 +114,17 @@ def typical_scales(source: Answers) -> dict[str, float]:
 
 
 def noise_levels(source: Answers, scales: dict[str, float]) -> dict[str, Noise]:
-    """The usual noise of each output: the largest level over the typical cases."""
+    """The usual noise of each output, relative to its largest element: the most over the typical cases."""
     method = _method(source.folder)
     if method is None:
         return {}
     levels: dict[str, Noise] = {}
     for file in source.cases.cases:
         if file.case.family in TYPICAL:
+            answers = StoredTensors(source.folder / "outputs" / file.name)
             for name, values in _noise_of(source.folder, file).items():
-                level = noise_level(values, scales.get(name, 0.0))
+                own = max(magnitude(answers[name]), QUIET * scales.get(name, 0.0))
+                level = noise_level(values, own)
                 levels[name] = Noise(method, max(level, levels[name].level if name in levels else 0.0))
     return levels
 

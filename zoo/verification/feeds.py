@@ -162,7 +162,9 @@ class FeedMaker:
         return max((prod(max(1, length) for length in shape) for shape in shapes), default=1)
 
     def _boundary(self, family: str) -> Iterator[tuple[FeedCase, Tensors]]:
-        places = boundary_places(self.spaces)
+        places = boundary_places(self.spaces, self.batch_axis)
+        if not places:
+            return
         total = sum(len(values) for _, _, values in places)
         rows = min(total, self._row_limit())
         if self.batch_axis is None or self.axes.get(self.batch_axis):
@@ -243,11 +245,14 @@ def with_nan(space: InputSpace, array: np.ndarray, stream: Stream) -> np.ndarray
     return np.where(hole, np.asarray(np.nan, dtype=array.dtype), array)
 
 
-def boundary_places(spaces: Sequence[InputSpace]) -> list[tuple[int, int, np.ndarray]]:
+def boundary_places(
+    spaces: Sequence[InputSpace], batch_axis: Optional[str]
+) -> list[tuple[int, int, np.ndarray]]:
     """``(input, index of the last axis or -1 for every element, candidates)`` where answers jump."""
     places = []
     for i, space in enumerate(spaces):
-        if space.is_text:
+        rows_first = batch_axis is None or (space.spec.shape and space.spec.shape[0] == batch_axis)
+        if space.is_text or not rows_first:
             continue
         several = len(space.domain.columns) > 1
         for j, column in enumerate(space.domain.columns):

@@ -14,6 +14,7 @@ from zoo.records import Signature, TensorSpec, record
 if TYPE_CHECKING:
     import numpy as np
 
+    from zoo.records import SourceDescription
     from zoo.tensors import Tensors
 
 
@@ -64,6 +65,27 @@ def match_inputs(source: Signature, graph: Signature) -> Matching:
     known = {spec.name: spec for spec in source.inputs}
     plans = [_with_layout(plan, known) for plan in plans]
     return Matching(tuple(plans), tuple(note for plan in plans for note in _notes(plan, known)))
+
+
+def narrowed(description: SourceDescription, graph: Signature) -> SourceDescription:
+    """The description, with the axes that the graph has fixed held at the graph's sizes.
+
+    For a graph that somebody else made: it may be right for one size only, and says so. A note tells.
+    """
+    from dataclasses import replace
+
+    given = {spec.name: spec for spec in graph.inputs}
+    axes, notes = dict(description.axes), []
+    for spec in description.signature.inputs:
+        target = given.get(spec.name)
+        if target is None or len(target.shape) != len(spec.shape):
+            continue
+        for axis, dim in enumerate(spec.shape):
+            size = target.shape[axis]
+            if isinstance(dim, str) and isinstance(size, int) and axes.get(dim) != (size,):
+                axes[dim] = (size,)
+                notes.append(f"the graph takes {dim} = {size} only")
+    return replace(description, axes=axes, notes=(*description.notes, *notes))
 
 
 def _by_name(source: Signature, graph: Signature) -> Optional[list[InputPlan]]:

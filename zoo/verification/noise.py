@@ -83,7 +83,8 @@ class NoiseMeter:
         for space in self._spaces:
             array = feeds[space.spec.name]
             up = Stream(turn, "noise", space.spec.name).integers(array.shape, 0, 1).astype(bool)
-            moved[space.spec.name] = np.where(_movable(space, array), _beside(array, up), array)
+            beside = _beside(array, up) if array.any() else _off_zero(array, up, space)
+            moved[space.spec.name] = np.where(_movable(space, array), beside, array)
         return moved
 
 
@@ -96,13 +97,13 @@ def _is_continuous(column: Any) -> bool:
 
 
 def _movable(space: InputSpace, array: np.ndarray) -> np.ndarray:
-    """True where an element may be moved; zeros stay, for the next number is no rounding of zero."""
+    """True where an element may be moved; single zeros stay, for the next number is no rounding of zero."""
     import numpy as np
 
     columns = space.domain.columns
     free = np.array([_is_continuous(column) for column in columns])
     wide = free if array.ndim and array.shape[-1] == len(columns) else np.array(bool(free.all()))
-    return np.asarray((array != 0) & np.isfinite(array) & wide)
+    return np.asarray(((array != 0) | ~array.any()) & np.isfinite(array) & wide)
 
 
 def _beside(array: np.ndarray, up: np.ndarray) -> np.ndarray:
@@ -114,6 +115,20 @@ def _beside(array: np.ndarray, up: np.ndarray) -> np.ndarray:
         short = array.astype(kind)
         step = np.nextafter(short, np.where(up, kind(np.inf), kind(-np.inf)).astype(kind)) - short
     return np.asarray((array + step.astype(array.dtype)).astype(array.dtype))
+
+
+def _off_zero(array: np.ndarray, up: np.ndarray, space: InputSpace) -> np.ndarray:
+    """Where all is zero: one rounding of a thousandth of the range, as in rows of the family ``small``.
+
+    Silence is where a network may be least steady, and zeros show nothing of it.
+    """
+    import numpy as np
+
+    columns = space.domain.columns
+    reach = max(max(abs(c.low or 0.0), abs(c.high or 0.0)) for c in columns) or 1.0
+    positive = all(column.low is not None and column.low >= 0 for column in columns)
+    step = 1e-3 * reach * (2.0**-10 if array.dtype == np.float16 else 2.0**-23)
+    return np.where(up | positive, step, -step).astype(array.dtype)
 
 
 def _distances(answer: Tensors, others: list[Tensors]) -> Tensors:

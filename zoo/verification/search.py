@@ -8,11 +8,11 @@ doubt, for trees two neighbouring numbers on both sides of a split that is reall
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Callable, Iterator, Mapping, Optional, Tuple
+from typing import TYPE_CHECKING, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from zoo.records import FeedCase, SourceDescription, record
 from zoo.verification.draws import Stream
-from zoo.verification.feed_values import cast
+from zoo.verification.feed_values import InputSpace, cast
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,29 +29,45 @@ STEPS = 40
 SMALL_ROW = 1024
 """Most elements of a small row; larger ones get `FEW_PAIRS` and `FEW_STEPS`, for each step is a run."""
 FEW_PAIRS, FEW_STEPS = 2, 8
-BESIDE = (0.0, 1e-3, -1e-3, 1e-2, -1e-2)
+BESIDE = (1e-3, -1e-3, 1e-2, -1e-2)
 """Rows are also placed this share of the way beside the turning point."""
 
 
 @record
 class Line:
-    """Rows `start` and `end` of every input that moves; the others stay as in `fixed`."""
+    """Rows `start` and `end` of every input that moves; the others stay as in `fixed`.
+
+    `axes` says which axis of an input holds the rows, for those that have one.
+    """
 
     start: Tensors
     end: Tensors
     fixed: Tensors
+    axes: Dict[str, int]
+    pairs: int
 
     def at(self, share: np.ndarray) -> Tensors:
         """One row for each pair, `share` of its way, in the dtype of the input."""
         rows = dict(self.fixed)
         for name, start in self.start.items():
-            part = share.reshape((-1, *[1] * (start.ndim - 1)))
-            rows[name] = cast(start * (1 - part) + self.end[name] * part, self.dtypes[name])
+            shape = [1] * start.ndim
+            shape[self.axes[name]] = -1
+            part = share.reshape(shape)
+            rows[name] = cast(start * (1 - part) + self.end[name] * part, str(self.fixed[name].dtype))
         return rows
 
-    @property
-    def dtypes(self) -> dict[str, str]:
-        return {name: str(array.dtype) for name, array in self.fixed.items()}
+    def picked(self, parts: List[Tensors], rows: np.ndarray) -> Tensors:
+        """The given rows of all parts behind each other."""
+        import numpy as np
+
+        picked = {}
+        for name, array in self.fixed.items():
+            axis = self.axes.get(name)
+            if axis is None:
+                picked[name] = array
+            else:
+                picked[name] = np.concatenate([part[name].take(rows, axis) for part in parts], axis)
+        return picked
 
 
 def decision_feeds(
@@ -59,19 +75,31 @@ def decision_feeds(
 ) -> Iterator[Tuple[FeedCase, Tensors]]:
     """One case with rows on both sides of, and beside, the points where the source's answer turns.
 
-    Yields nothing where no float input can move, rows cannot be packed, or no answer differs.
+    Yields nothing where no float input can move, rows cannot be packed, or no answer differs. Where the
+    source refuses a row of the search, the ordinary rows of its start: asking for them tells why.
     """
     if maker.batch_axis is None or maker.axes.get(maker.batch_axis):
         return
     small = maker.row_size() <= SMALL_ROW
     line = _line(maker, PAIRS if small else FEW_PAIRS)
-    decides = None if line is None else _decision(line, predict, description)
-    if line is None or decides is None:
+    if line is None:
         return
-    low, high = _bisected(line, predict, decides, STEPS if small else FEW_STEPS)
-    rows = _beside(line, low, high, decides.turns)
-    count = len(next(iter(rows.values())))
-    yield FeedCase(f"decision-{count}", "decision", count, maker.seed), rows
+    try:
+        rows = _searched(line, predict, description, STEPS if small else FEW_STEPS)
+    except Exception:  # noqa: BLE001 - a framework's refusal, which the caller meets again and records
+        rows = line.fixed
+    if rows is not None:
+        count = max(rows[name].shape[axis] for name, axis in line.axes.items())
+        yield FeedCase(f"decision-{count}", "decision", count, maker.seed), rows
+
+
+def _searched(line: Line, predict: Predict, description: SourceDescription, steps: int) -> Optional[Tensors]:
+    decides = _decision(line, predict, description)
+    if decides is None:
+        return None
+    low, high = _bisected(line, predict, decides, steps)
+    ends = [line.at(low), line.at(high)]
+    return line.picked([*ends, *[line.at(low + step) for step in BESIDE]], decides.turns)
 
 
 @record
@@ -88,20 +116,21 @@ def _line(maker: FeedMaker, pairs: int) -> Optional[Line]:
 
     start = maker.filled("typical", Sizes(pairs, 0), "search")
     other = maker.filled("typical", Sizes(pairs, 0), "search end")
-    moving = [space.spec.name for space in maker.spaces if _moves(space)]
+    shapes = {space.spec.name: list(space.spec.shape) for space in maker.spaces}
+    axes = {
+        name: shape.index(maker.batch_axis) for name, shape in shapes.items() if maker.batch_axis in shape
+    }
+    moving = [space.spec.name for space in maker.spaces if _moves(space) and space.spec.name in axes]
     if not moving:
         return None
     ends = {name: _one_column(start[name], other[name], maker.seed) for name in moving}
-    return Line({name: start[name].astype("float64") for name in moving}, ends, start)
+    return Line({name: start[name].astype("float64") for name in moving}, ends, start, axes, pairs)
 
 
-def _moves(space: object) -> bool:
+def _moves(space: InputSpace) -> bool:
     """Whether values between two others are inputs too: floats that are no categories or counts."""
-    from zoo.verification.feed_values import InputSpace
-
-    assert isinstance(space, InputSpace)
     discrete = space.any(lambda column: column.categories or column.integral)
-    return space.is_float and not discrete and len(space.spec.shape) > 0
+    return space.is_float and not discrete
 
 
 def _one_column(start: np.ndarray, other: np.ndarray, seed: int) -> np.ndarray:
@@ -121,8 +150,7 @@ def _decision(line: Line, predict: Predict, description: SourceDescription) -> O
     import numpy as np
 
     first, last = predict(line.at(_shares(line, 0.0))), predict(line.at(_shares(line, 1.0)))
-    pairs = len(_shares(line, 0.0))
-    for name, read in _readers(first, description, pairs):
+    for name, read in _readers(first, description, line.pairs):
         a, b = read(first[name]), read(last[name])
         turns = np.flatnonzero(a != b) if a.ndim == 1 else np.flatnonzero(np.any(a != b, axis=1))
         if turns.size:
@@ -171,17 +199,10 @@ def _bisected(line: Line, predict: Predict, decides: Decision, steps: int) -> Tu
     return low, high
 
 
-def _beside(line: Line, low: np.ndarray, high: np.ndarray, turns: np.ndarray) -> Tensors:
-    import numpy as np
-
-    parts = [line.at(share + step) for step in BESIDE for share in ((low, high) if step == 0 else (low,))]
-    return {name: np.concatenate([part[name][turns] for part in parts]) for name in parts[0]}
-
-
 def _shares(line: Line, value: float) -> np.ndarray:
     import numpy as np
 
-    return np.full(len(next(iter(line.start.values()))), value)
+    return np.full(line.pairs, value)
 
 
 def _where(condition: np.ndarray, yes: np.ndarray, no: np.ndarray) -> np.ndarray:
