@@ -66,7 +66,7 @@ def _load_state_dict(path: Path, options: Mapping[str, Any]) -> TorchModel:
     except pickle.UnpicklingError as error:
         raise UnsupportedModelError(
             f"{path.name} holds more than weights: {_first_line(error)}",
-            hint="If it is a whole pickled module, use --kind module: that runs its author's code.",
+            hint="Save model.state_dict(), or the whole module as a file of its own: reading that runs code.",
         ) from error
     return _built(state, path, options)
 
@@ -168,7 +168,7 @@ def _call_builder(build: Callable[..., Any], target: str, kwargs: Mapping[str, A
         module = build(**kwargs)
     except TypeError as error:
         raise UsageError(
-            f"builder {target} refuses {dict(kwargs)}: {error}", hint="See --builder-kwargs."
+            f"builder {target} refuses {dict(kwargs)}: {error}", hint="Give its arguments by --builder-arg."
         ) from error
     if not isinstance(module, torch.nn.Module):
         raise UsageError(f"builder {target} returned a {type(module).__name__}, not a torch.nn.Module")

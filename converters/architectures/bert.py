@@ -7,7 +7,7 @@ that of sentence-transformers (https://arxiv.org/abs/1908.10084).
 from __future__ import annotations
 
 import math
-from typing import Any, Mapping, Optional
+from typing import Any, Callable, Mapping, Optional
 
 import torch
 from torch import nn
@@ -16,7 +16,7 @@ from torch.nn import functional
 from zoo.errors import UnsupportedModelError
 from zoo.records import TensorSpec
 
-_ACTIVATIONS = {
+_ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
     "gelu": functional.gelu,
     "gelu_new": lambda x: functional.gelu(x, approximate="tanh"),
     "gelu_pytorch_tanh": lambda x: functional.gelu(x, approximate="tanh"),
@@ -105,9 +105,9 @@ class _Layer(nn.Module):
         self.output = _added(inner, width, config)
 
     def forward(self, x: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
-        query, key, value = (self._projected(name, x) for name in ("query", "key", "value"))
-        scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1]) + bias
-        mixed = (scores.softmax(-1) @ value).transpose(1, 2).flatten(2)
+        query, key = self._projected("query", x), self._projected("key", x)
+        scores: torch.Tensor = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1]) + bias
+        mixed = (scores.softmax(-1) @ self._projected("value", x)).transpose(1, 2).flatten(2)
         x = _add(self.attention["output"], mixed, x)
         return _add(self.output, self.activation(self.intermediate["dense"](x)), x)
 
