@@ -2,9 +2,9 @@
 
 Source: sklearn/tree/_tree.pyx, sklearn/tree/_classes.py, sklearn/ensemble/_forest.py (1.9).
 
-- dtype: X is cast to float32; ``x <= threshold`` compares it with a float64 threshold. The graph
-  casts to float32 and back, and compares in float64: the same for every x, no rounding of
-  thresholds needed.
+- dtype: X is cast to float32; ``x <= threshold`` compares it with a float64 threshold. For float32 x
+  that is the same as ``x <= t`` with t the largest float32 not above the threshold; where sums are
+  to be float64 the graph casts back and compares in float64 instead.
 - NaN goes where ``missing_go_to_left`` says; fit sets it to the larger child where it saw no NaN.
 - leaf values are float64. A forest adds the trees' values one after another, then divides by their
   number. Ties of votes are decided by the last bit of that sum, so the graph adds in the same
@@ -15,6 +15,7 @@ Source: sklearn/tree/_tree.pyx, sklearn/tree/_classes.py, sklearn/ensemble/_fore
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any, Optional, Sequence
 
 from converters.classical import idioms
@@ -62,12 +63,17 @@ def leaf_rows(graph: Graph, x: Value, trees: Sequence[Tree]) -> Value:
     import numpy as np
 
     starts = np.cumsum([0] + [len(tree.leaves) for tree in trees])
-    weights = np.arange(starts[-1], dtype=x.dtype)
-    targets = np.repeat(np.arange(len(trees)), np.diff(starts))
     if x.dtype == "float32" and starts[-1] >= 2**24:
         raise graph.refuse(f"{starts[-1]} leaves are too many to be numbered in float32")
-    rows = ensemble(graph, x, trees, weights, targets)
-    return graph.cast(rows, "int64")
+    weights = np.arange(starts[-1], dtype=x.dtype)
+    return graph.cast(ensemble(graph, x, trees, weights, one_target_each(trees)), "int64")
+
+
+def one_target_each(trees: Sequence[Tree]) -> np.ndarray:
+    """The targets of all leaves where each tree has a target of its own."""
+    import numpy as np
+
+    return np.repeat(np.arange(len(trees)), [len(tree.leaves) for tree in trees])
 
 
 def summed(graph: Graph, x: Value, trees: Sequence[Tree], weights: Sequence[np.ndarray]) -> Value:
@@ -99,75 +105,85 @@ def ensemble(
     import numpy as np
     from onnx import numpy_helper
 
-    table = _Nodes(x.dtype)
+    parts, nodes, leaves = [], 0, 0
     for tree in trees:
-        table.append(tree)
-    attributes: dict[str, Any] = {name: list(map(int, values)) for name, values in table.integers.items()}
-    attributes["nodes_splits"] = numpy_helper.from_array(np.array(table.splits, dtype=x.dtype), "splits")
-    attributes["nodes_modes"] = numpy_helper.from_array(np.array(table.modes, dtype=np.uint8), "modes")
+        parts.append(_columns(tree, nodes, leaves))
+        nodes += len(parts[-1]["nodes_splits"])
+        leaves += len(tree.leaves)
+    table = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    splits = table.pop("nodes_splits").astype(x.dtype)
+    modes = table.pop("nodes_modes").astype(np.uint8)
+    attributes: dict[str, Any] = {name: column.astype(int).tolist() for name, column in table.items()}
+    attributes["nodes_splits"] = numpy_helper.from_array(splits, "splits")
+    attributes["nodes_modes"] = numpy_helper.from_array(modes, "modes")
     attributes["leaf_weights"] = numpy_helper.from_array(weights.astype(x.dtype), "weights")
-    attributes["leaf_targetids"] = list(map(int, targets))
-    count = int(targets.max()) + 1
+    attributes["leaf_targetids"] = np.asarray(targets).astype(int).tolist()
     return graph.op(
-        "TreeEnsemble", x, domain="ai.onnx.ml", n_targets=count, aggregate_function=1, **attributes
+        "TreeEnsemble",
+        x,
+        domain="ai.onnx.ml",
+        n_targets=int(np.max(targets)) + 1,
+        aggregate_function=1,
+        **attributes,
     )
 
 
-class _Nodes:
-    """The attribute lists of TreeEnsemble; a tree that is one leaf gets a split with equal ends."""
+def _columns(tree: Tree, nodes: int, leaves: int) -> dict[str, np.ndarray]:
+    """The attributes of one tree behind `nodes` nodes and `leaves` leaves of others.
 
-    def __init__(self, dtype: str) -> None:
-        self.dtype = dtype
-        self.splits: list[float] = []
-        self.modes: list[int] = []
-        self.leaves = 0
-        names = (
-            "featureids",
-            "truenodeids",
-            "falsenodeids",
-            "trueleafs",
-            "falseleafs",
-            "missing_value_tracks_true",
-        )
-        self.integers: dict[str, list[int]] = {"tree_roots": [], **{f"nodes_{name}": [] for name in names}}
+    A tree that is one leaf gets a split with equal ends.
+    """
+    import numpy as np
 
-    def append(self, tree: Tree) -> None:
-        import numpy as np
-
-        self.integers["tree_roots"].append(len(self.splits))
-        leaf = tree.left < 0
-        place = np.where(leaf, np.cumsum(leaf) - 1 + self.leaves, np.cumsum(~leaf) - 1 + len(self.splits))
-        if leaf[0]:
-            self._node(0, 0.0, 0, (self.leaves, 1), (self.leaves, 1), 0)
-        for i in np.flatnonzero(~leaf):
-            yes, no = tree.left[i], tree.right[i]
-            nan = 0 if tree.nan_left is None else int(tree.nan_left[i])
-            mode = 0 if tree.modes is None else int(tree.modes[i])
-            ends = (place[yes], int(leaf[yes])), (place[no], int(leaf[no]))
-            self._node(int(tree.feature[i]), float(tree.threshold[i]), mode, *ends, nan)
-        self.leaves += int(leaf.sum())
-
-    def _node(
-        self, feature: int, split: float, mode: int, yes: tuple[int, int], no: tuple[int, int], nan: int
-    ) -> None:
-        self.splits.append(split)
-        self.modes.append(mode)
-        row = {"featureids": feature, "truenodeids": yes[0], "trueleafs": yes[1]}
-        row.update(falsenodeids=no[0], falseleafs=no[1], missing_value_tracks_true=nan)
-        for name, value in row.items():
-            self.integers[f"nodes_{name}"].append(int(value))
+    leaf = tree.left < 0
+    if leaf[0]:
+        both = np.array([1, -1])
+        return _columns(Tree(np.zeros(2, np.int64), np.zeros(2), both, both), nodes, leaves)
+    inner = np.flatnonzero(~leaf)
+    place = np.where(leaf, np.cumsum(leaf) - 1 + leaves, np.cumsum(~leaf) - 1 + nodes)
+    yes, no = tree.left[inner], tree.right[inner]
+    zeros = np.zeros(len(tree.left), dtype=np.int64)
+    return {
+        "tree_roots": np.array([nodes]),
+        "nodes_splits": tree.threshold[inner],
+        "nodes_modes": (zeros if tree.modes is None else tree.modes)[inner],
+        "nodes_featureids": tree.feature[inner],
+        "nodes_truenodeids": place[yes],
+        "nodes_falsenodeids": place[no],
+        "nodes_trueleafs": leaf[yes],
+        "nodes_falseleafs": leaf[no],
+        "nodes_missing_value_tracks_true": (zeros if tree.nan_left is None else tree.nan_left)[inner],
+    }
 
 
-def tree_of(estimator: Any) -> Tree:
-    """The arrays of a fitted sklearn.tree estimator."""
+def tree_of(estimator: Any, features: Any = None) -> Tree:
+    """The arrays of a fitted sklearn.tree estimator; `features` are the columns of X that it was given."""
+    import numpy as np
+
     tree = estimator.tree_
     nan_left = getattr(tree, "missing_go_to_left", None)
-    return Tree(tree.feature, tree.threshold, tree.children_left, tree.children_right, nan_left)
+    columns = tree.feature if features is None else np.asarray(features)[np.maximum(tree.feature, 0)]
+    return Tree(columns, tree.threshold, tree.children_left, tree.children_right, nan_left)
+
+
+def rounded_down(tree: Tree) -> Tree:
+    """A tree that says of every float32 x what `tree` says, with thresholds of float32."""
+    import numpy as np
+
+    with np.errstate(over="ignore"):
+        single = tree.threshold.astype(np.float32)
+        lower = np.nextafter(single, np.float32(-np.inf))
+    return dataclasses.replace(tree, threshold=np.where(single > tree.threshold, lower, single))
+
+
+def single(graph: Graph, X: Features) -> Value:
+    """X rounded to float32, for trees that are `rounded_down`."""
+    return graph.cast(numeric(graph, X).value, "float32")
 
 
 def as_float32(graph: Graph, X: Features) -> Value:
-    """X rounded to float32, held in float64 so that thresholds compare as they are."""
-    return graph.cast(graph.cast(numeric(graph, X).value, "float32"), "float64")
+    """X rounded to float32, held in float64 so that thresholds compare as they are and sums are float64."""
+    return graph.cast(single(graph, X), "float64")
 
 
 def leaf_table(estimators: Sequence[Any]) -> np.ndarray:
@@ -197,19 +213,69 @@ class TreeModel(Emitter):
 
     def outputs(self, X: Features) -> list[Value]:
         """One [N, classes or 1] mean leaf value for each output."""
-        graph, trees = self.graph, self.trees()
-        rows = leaf_rows(graph, as_float32(graph, X), [tree_of(tree) for tree in trees])
+        trees = self.trees()
         table = leaf_table(trees)
-        results = []
-        for k in range(table.shape[1]):
-            total = summed_in_order(graph, rows, table[:, k, : self.class_count(k)], len(trees))
-            results.append(total if len(trees) == 1 else graph.div(total, float(len(trees))))
-        return results
+        tables = [table[:, k, : self.class_count(k)] for k in range(table.shape[1])]
+        votes = [Votes(self.graph, list(map(tree_of, trees)), one) for one in tables]
+        totals = [one.total(single(self.graph, X)) for one in votes]
+        return totals if len(trees) == 1 else [self.graph.div(one, float(len(trees))) for one in totals]
 
     def class_count(self, output: int) -> int:
         import numpy as np
 
         return int(np.atleast_1d(self.estimator.n_classes_)[output])
+
+
+class Votes:
+    """The sum of the leaves' rows of a table [leaves, K], tree after tree, to the last bit.
+
+    Where every order of adding gives the same (whole votes, or binary fractions that never fill a
+    float's digits) the tree node itself adds, in float32. Else rows are looked up and added in order.
+    """
+
+    def __init__(self, graph: Graph, trees: Sequence[Tree], table: np.ndarray) -> None:
+        self.graph = graph
+        self.trees = [rounded_down(tree) for tree in trees]
+        self.table = table
+
+    def total(self, x: Value) -> Value:
+        """[N, K] float64 for x in float32."""
+        count, classes = len(self.trees), self.table.shape[1]
+        if count > 1 and classes == 2 and _adds_exactly(self.table, count):
+            return self._two_classes(x)
+        if count > 1 and classes > 2 and _whole_votes(self.table):
+            return self._whole(x)
+        return summed_in_order(self.graph, leaf_rows(self.graph, x, self.trees), self.table, count)
+
+    def _two_classes(self, x: Value) -> Value:
+        """The second class is added; the first is what is left, as each leaf's values add to 1."""
+        import numpy as np
+
+        zeros = np.zeros(len(self.table), dtype=np.int64)
+        second = self.graph.cast(ensemble(self.graph, x, self.trees, self.table[:, 1], zeros), "float64")
+        return idioms.concat(self.graph, [self.graph.sub(float(len(self.trees)), second), second])
+
+    def _whole(self, x: Value) -> Value:
+        """Each leaf votes for one class; a leaf of weight 0 stands for a class that no leaf votes for."""
+        import numpy as np
+
+        nothing = Tree(np.zeros(1, np.int64), np.zeros(1), np.array([-1]), np.array([-1]))
+        weights = np.append(np.ones(len(self.table)), 0.0)
+        targets = np.append(self.table.argmax(axis=1), self.table.shape[1] - 1)
+        found = ensemble(self.graph, x, [*self.trees, nothing], weights, targets)
+        return self.graph.cast(found, "float64")
+
+
+def _whole_votes(table: np.ndarray) -> bool:
+    return bool(((table == 0) | (table == 1)).all() and (table.sum(axis=1) == 1).all())
+
+
+def _adds_exactly(table: np.ndarray, count: int) -> bool:
+    """Whether sums of `count` rows are exact in float32 in any order, and both columns add to 1."""
+    import numpy as np
+
+    scaled = table * 2.0**12
+    return bool(count < 2**11 and (scaled == np.floor(scaled)).all() and (table.sum(axis=1) == 1).all())
 
 
 class TreeClassifier(TreeModel):
