@@ -133,6 +133,9 @@ def _judge(url: str, settings: Settings) -> None:
 
 
 def _is_inside(host: str, port: int) -> bool:
+    address = addresses.literal(host)
+    if address is not None:
+        return addresses.is_private(address)
     rows = addresses.resolve(host, port, allow_private=True)
     return all(addresses.is_private(row[4][0]) for row in rows)
 

@@ -56,6 +56,8 @@ class Partial:
         self.digest: Digest = hashlib.sha256(usedforsecurity=False)
         self.hashed = 0
         self.note: Note | None = None
+        self.noted = False
+        """Whether the note lies beside the file."""
         self.islands: tuple[tuple[int, int], ...] = ()
         self._noting = threading.Lock()
         self._adopt()
@@ -63,15 +65,24 @@ class Partial:
     def _adopt(self) -> None:
         """Take on what an earlier run left, or clear it away."""
         note = self._read_note()
-        size = self.path.stat().st_size if self.path.exists() else 0
+        size = self._size_on_disk()
+        if note is None and not size:
+            return  # nothing was left, which is the rule
         known = note is not None and note.identity == self.identity
         trusted = known and note is not None and (note.identity is not None or note.run == RUN)
         if not trusted or not size or (self.expected.size is not None and size > self.expected.size):
             self.discard()
             return
         self.note = note
+        self.noted = True
         prefix, self.islands = _there(note, size)
         self._hash_file(prefix)
+
+    def _size_on_disk(self) -> int:
+        try:
+            return self.path.stat().st_size
+        except FileNotFoundError:
+            return 0
 
     def _read_note(self) -> Note | None:
         try:
@@ -99,8 +110,9 @@ class Partial:
         self.hashed = 0
         self.note = None
         self.islands = ()
+        self.noted = False
         self.note_path.unlink(missing_ok=True)
-        if self.path.exists():
+        if self._size_on_disk():
             os.truncate(self.path, 0)
 
     def begin(self, note: Note) -> None:
@@ -110,6 +122,7 @@ class Partial:
         fresh = self.note_path.with_name(f"{self.note_path.name}.{RUN}")
         fresh.write_text(json.dumps(dataclasses.asdict(note)))
         fresh.replace(self.note_path)
+        self.noted = True
 
     def note_islands(self, islands: Iterable[tuple[int, int]]) -> None:
         """Write down what of the file is there in the middle of a parallel phase."""
@@ -120,7 +133,7 @@ class Partial:
 
     def open(self) -> FileIO:
         """The file for a single stream, positioned behind its prefix; islands are given up."""
-        file = self.path.open("r+b" if self.path.exists() else "w+b", buffering=0)
+        file = self._opened()
         file.truncate(self.hashed)
         file.seek(self.hashed)
         self.islands = ()
@@ -131,9 +144,13 @@ class Partial:
     def open_sparse(self, size: int) -> FileIO:
         """The file at its full size, for writes anywhere. The note says what of it is there."""
         self.note_islands(self.islands)
-        file = self.path.open("r+b" if self.path.exists() else "w+b", buffering=0)
+        file = self._opened()
         file.truncate(size)
         return file
+
+    def _opened(self) -> FileIO:
+        handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        return os.fdopen(handle, "r+b", buffering=0)
 
     def remove(self) -> None:
         """Leave nothing, as after a full disk."""
@@ -142,7 +159,9 @@ class Partial:
 
     def finish(self) -> None:
         """Keep the file, drop the note."""
-        self.note_path.unlink(missing_ok=True)
+        if self.noted:
+            self.note_path.unlink(missing_ok=True)
+            self.noted = False
 
 
 def _there(note: Note | None, size: int) -> tuple[int, tuple[tuple[int, int], ...]]:
