@@ -8,6 +8,7 @@ import pytest
 from zoo import wire
 from zoo.records import CaseResult, FeedCase, VerificationReport
 from zoo.verification.comparison import compare
+from zoo.verification.page import page as html_page
 from zoo.verification.report import as_json, junit, text, worst
 from zoo.verification.verdict import Evidence, verdict
 
@@ -42,6 +43,20 @@ def test_the_worst_output_is_named_with_its_case(report):
 
 def test_json_comes_back_as_the_report(report):
     assert wire.loads(VerificationReport, as_json(report)) == report
+
+
+def test_the_page_is_one_file_without_scripts_and_escapes_names(report):
+    page = html_page(report, "model <script>alert(1)</script>")
+    assert "<script" not in page
+    assert "src=" not in page
+    assert "http" not in page
+    assert page.count("<svg") >= 3
+    assert 'class="failed"' in page
+
+
+def test_the_page_is_well_formed_but_for_its_doctype(report):
+    page = html_page(report, "model")
+    ElementTree.fromstring(page.split("\n", 1)[1].replace('<meta charset="utf-8">', ""))
 
 
 def test_junit_counts_and_is_xml_whatever_the_names(report):

@@ -73,17 +73,17 @@ def _suite(root: ElementTree.Element, name: str, report: VerificationReport) -> 
     failed = sum(not case.passed for case in report.cases)
     skipped = sum(case.skipped is not None for case in report.cases)
     counts = {"tests": len(report.cases), "failures": failed, "errors": 0, "skipped": skipped}
-    attributes = {"name": _clean(name), **{key: str(count) for key, count in counts.items()}}
+    attributes = {"name": printable(name), **{key: str(count) for key, count in counts.items()}}
     suite = ElementTree.SubElement(root, "testsuite", {**attributes, "time": f"{report.seconds:.3f}"})
     for case in report.cases:
         element = ElementTree.SubElement(
-            suite, "testcase", classname=_clean(name), name=_clean(case.case.name)
+            suite, "testcase", classname=printable(name), name=printable(case.case.name)
         )
         if case.skipped is not None:
-            ElementTree.SubElement(element, "skipped", message=_clean(case.skipped))
+            ElementTree.SubElement(element, "skipped", message=printable(case.skipped))
         elif not case.passed:
             reasons = _reasons(case)
-            ElementTree.SubElement(element, "failure", message=_clean(reasons[0])).text = _clean(
+            ElementTree.SubElement(element, "failure", message=printable(reasons[0])).text = printable(
                 "\n".join(reasons)
             )
 
@@ -94,7 +94,7 @@ def _reasons(case: CaseResult) -> Sequence[str]:
     return [f"{output.output}: {output.reason}" for output in case.outputs if not output.passed]
 
 
-def _clean(value: str) -> str:
+def printable(value: str) -> str:
     """Without the control characters that XML cannot hold; names of outputs come from files."""
     return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in value)
 
@@ -124,7 +124,9 @@ def _short(value: float | None) -> str:
 
 
 def _row(cells: Sequence[str]) -> str:
-    texts = [_cut(_clean(cell).replace("\n", " "), width) for cell, width in zip(cells, _WIDTHS, strict=True)]
+    texts = [
+        _cut(printable(cell).replace("\n", " "), width) for cell, width in zip(cells, _WIDTHS, strict=True)
+    ]
     left = [cell.ljust(width) for cell, width in zip(texts[:2], _WIDTHS, strict=False)]
     right = [cell.rjust(width) for cell, width in zip(texts[2:], _WIDTHS[2:], strict=True)]
     return " ".join([*left, *right]).rstrip()
@@ -137,4 +139,4 @@ def _cut(cell: str, width: int) -> str:
 def _wrapped(line: str) -> list[str]:
     import textwrap
 
-    return textwrap.wrap(_clean(line), WIDTH, initial_indent="  ", subsequent_indent="    ")
+    return textwrap.wrap(printable(line), WIDTH, initial_indent="  ", subsequent_indent="    ")
