@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from zoo.api import convert, export, info, list, load, pull, samples, search, verify
     from zoo.errors import ZooError
     from zoo.nightly import validate
+    from zoo.projects import bundle, import_bundle, lock
     from zoo.records import (
         Artifact,
         ConversionRequest,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "zoo.api": ("convert", "export", "info", "list", "load", "pull", "samples", "search", "verify"),
     "zoo.nightly": ("validate",),
+    "zoo.projects": ("bundle", "import_bundle", "lock"),
     "zoo.errors": ("ZooError",),
     "zoo.records": (
         "Artifact",
@@ -61,12 +63,15 @@ __all__ = [
     "VerifiedModel",
     "ZooError",
     "__version__",
+    "bundle",
     "cache",
     "convert",
     "export",
+    "import_bundle",
     "info",
     "list",
     "load",
+    "lock",
     "pull",
     "samples",
     "search",

@@ -29,6 +29,7 @@ def pull(
     output: AnyPath | None = None,
     sha256: str | None = None,
     sources: Sequence[str] = (),
+    locked: AnyPath | None = None,
     registry: AnyPath | None = None,
     cache: AnyPath | None = None,
     offline: bool | None = None,
@@ -55,6 +56,7 @@ def pull(
         sha256: the digest that a source string must have. Without it the digest is recorded at the
             first pull and must be the same at every later one.
         sources: source strings to try before the registry's own.
+        locked: a lock file (`zoo.lock`); anything that is not what it says is refused.
         offline: answer from the store and open no socket (default: ``ZOO_OFFLINE``).
         allow_private: fetch from private addresses that the registry names.
         max_rate: bytes per second; `deadline`: seconds for one file over all its sources.
@@ -68,7 +70,7 @@ def pull(
     Raises:
         UnknownModelError, FetchError, DigestMismatchError, ConversionError, VerificationError.
     """
-    from zoo import pipeline, selection
+    from zoo import pipeline, projects, selection
 
     settings = settings_from(
         registry=registry, cache=cache, offline=offline, sources=tuple(sources), allow_private=allow_private,
@@ -77,7 +79,10 @@ def pull(
         memory=memory, progress=progress, on_stage=on_stage,
     )  # fmt: skip
     entry = selection.entry_for(ref, settings, sha256)
-    verified = pipeline.pull(entry, settings)
+    if locked is not None:
+        verified = projects.pull_locked(entry, Path(locked), settings)
+    else:
+        verified = pipeline.pull(entry, settings)
     selection.trust_on_first_use(entry, verified, settings)
     return verified if output is None else pipeline.write_out(verified, Path(output), force)
 

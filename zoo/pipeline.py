@@ -56,14 +56,28 @@ def pull(entry: RegistryEntry, settings: Settings) -> VerifiedModel:
 
 
 def recalled(entry: RegistryEntry, store: Store) -> VerifiedModel | None:
-    """What an earlier pull of the same entry left in the store, if it is all still there."""
+    """What an earlier pull of the same entry left in the store, if it is all still there and fits."""
     value = store.recall("pulls", pull_key(entry))
     if not isinstance(value, dict) or any(store.find(digest) is None for digest in value["files"].values()):
         return None
-    verified: VerifiedModel = wire.from_json(VerifiedModel, value["verified"])
+    pinned = {file.path: file.sha256 for file in entry.files}
+    if entry.kind == "zoo" and None not in pinned.values() and value["files"] != pinned:
+        return None  # an imported record may say anything; the registry's digests decide
+    try:
+        verified: VerifiedModel = wire.from_json(VerifiedModel, value["verified"])
+    except (TypeError, ValueError, KeyError, AttributeError):
+        return None  # written by another version: as good as absent
     folder = store.materialise(value["files"], entry.name)
     model = replace(verified.model, path=folder / value["main"])
     return replace(verified, model=model, entry=entry)
+
+
+def pulled_files(entry: RegistryEntry, store: Store) -> dict[str, str]:
+    """{relative path: sha256} of the ONNX model that a pull of `entry` left, main file first."""
+    value = store.recall("pulls", pull_key(entry))
+    assert isinstance(value, dict)
+    main = value["main"]
+    return {main: value["files"][main], **value["files"]}
 
 
 def pull_key(entry: RegistryEntry) -> str:
@@ -149,13 +163,14 @@ def _kept(
 ) -> VerifiedModel:
     folder = store.materialise(files, entry.name)
     main = entry.files[0].path if verified.model.path.name not in files else verified.model.path.name
+    portable = replace(verified, model=replace(verified.model, path=Path(main)))
     verified = replace(verified, model=replace(verified.model, path=folder / main))
     value = {
         "ref": str(entry.ref),
         "files": files,
         "main": main,
         "entry": wire.to_json(entry),
-        "verified": wire.to_json(verified),
+        "verified": wire.to_json(portable),
     }
     if verified.report is not None and verified.report.passed:  # an unproven model is never recalled
         store.remember("pulls", pull_key(entry), value)

@@ -238,3 +238,49 @@ def test_validate_goes_on_after_a_failure_and_reports_all(
 
     suite = ElementTree.parse(junit).getroot()
     assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("3", "1", "1")
+
+
+def test_a_locked_project_refuses_another_model(
+    registry: Path, server: tuple[str, dict[str, bytes], list[str]], tmp_path: Path, onnx_bytes: bytes
+) -> None:
+    lock = tmp_path / "zoo.lock"
+    zoo.lock(["line"], path=lock, registry=registry, allow_private=True)
+    assert zoo.pull("line", registry=registry, allow_private=True, locked=lock).report is not None
+    changed = bytearray(onnx_bytes)
+    changed[20] ^= 1
+    text = registry.read_text()
+    before, after = (hashlib.sha256(data).hexdigest() for data in (onnx_bytes, changed))
+    registry.write_text(text.replace(before, after))
+    with pytest.raises(DigestMismatchError, match="not the model locked"):
+        zoo.pull("line", registry=registry, allow_private=True, locked=lock)
+
+
+def test_a_bundle_answers_an_offline_pull_elsewhere(registry: Path, tmp_path: Path) -> None:
+    first = zoo.pull("line", registry=registry, allow_private=True)
+    zoo.bundle(["line"], tmp_path / "models.zoo", registry=registry)
+    elsewhere = tmp_path / "elsewhere"
+    assert zoo.import_bundle(tmp_path / "models.zoo", cache=elsewhere).refs == ("line",)
+    pulled = zoo.pull("line", registry=registry, cache=elsewhere, offline=True)
+    assert pulled.model.digest == first.model.digest
+    assert pulled.report == first.report
+
+
+def test_a_record_that_names_other_bytes_is_not_believed(registry: Path, tmp_path: Path) -> None:
+    from zoo import pipeline
+    from zoo.registry import load
+    from zoo.store import Store
+
+    zoo.pull("line", registry=registry, allow_private=True)
+    store = Store.open()
+    entry = load(registry).find("line")
+    value = store.recall("pulls", pipeline.pull_key(entry))
+    assert isinstance(value, dict)
+    (tmp_path / "other").write_bytes(b"another model")
+    forged = {**value, "files": {"line.onnx": store.add(tmp_path / "other").digest}}
+    store.remember("pulls", pipeline.pull_key(entry), forged)
+    assert pipeline.recalled(entry, store) is None
+
+
+def test_nothing_to_pull_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["pull"]) == 2
+    assert "nothing to pull" in capsys.readouterr().err

@@ -8,10 +8,11 @@ from typing import Any
 import click
 
 from zoo.cli import options, show
+from zoo.errors import UsageError
 
 
 @click.command("pull")
-@click.argument("refs", nargs=-1, required=True, metavar="REF...")
+@click.argument("refs", nargs=-1, metavar="REF...")
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="Copy the model to this file or folder."
 )
@@ -19,6 +20,8 @@ from zoo.cli import options, show
 @click.option("--source", "sources", multiple=True, help="Try this source before the registry's own.")
 @click.option("--max-rate", type=float, metavar="BYTES", help="Bytes per second.")
 @click.option("--deadline", type=float, metavar="SECONDS", help="For one file, over all its sources.")
+@click.option("--locked", is_flag=True, help="Refuse what is not in the lock file; without REF: all of it.")
+@click.option("--lock-file", type=click.Path(path_type=Path), default="zoo.lock", show_default=True)
 @click.option("--refresh", is_flag=True, help="Verify anew what the store already holds.")
 @options.force
 @options.keep_unverified
@@ -30,7 +33,15 @@ from zoo.cli import options, show
 @options.tolerance
 @options.bounds
 @options.output
-def command(refs: tuple[str, ...], as_json: bool, quiet: bool, verbose: int, **asked: Any) -> None:
+def command(
+    refs: tuple[str, ...],
+    locked: bool,
+    lock_file: Path,
+    as_json: bool,
+    quiet: bool,
+    verbose: int,
+    **asked: Any,
+) -> None:
     """Bring models as verified ONNX files.
 
     REF is a name of the registry (`zoo list`), with or without a variant (`resnet50:int8`), or a source:
@@ -43,6 +54,11 @@ def command(refs: tuple[str, ...], as_json: bool, quiet: bool, verbose: int, **a
     """
     from zoo import api
 
+    if locked:
+        asked["locked"] = lock_file
+        refs = refs or _locked_refs(lock_file)
+    if not refs:
+        raise UsageError("nothing to pull", hint="Name models (`zoo list` shows them), or use --locked.")
     watch = show.stages(quiet, as_json)
     asked["progress"] = watch is not None
     pulled = [api.pull(ref, on_stage=watch, **asked) for ref in refs]
@@ -55,3 +71,9 @@ def command(refs: tuple[str, ...], as_json: bool, quiet: bool, verbose: int, **a
             click.echo(
                 f"trusted on first use: sha256 {model.source_digest} is remembered for this source", err=True
             )
+
+
+def _locked_refs(lock_file: Path) -> tuple[str, ...]:
+    from zoo.lockfile import read_lock
+
+    return tuple(model.ref for model in read_lock(lock_file).models)
