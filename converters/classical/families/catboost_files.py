@@ -1,7 +1,8 @@
 """CatBoost models of their own: the estimator that a file holds, and how rows reach it.
 
 Source: catboost/python-package/catboost/core.py (1.2). A file does not say which estimator saved it:
-its loss does. Integers and text of categorical features stay what they are; a matrix of floats cannot hold them.
+its loss does. Integers and text of categorical features stay what they are; a matrix of floats cannot
+hold them.
 """
 
 from __future__ import annotations
