@@ -169,7 +169,7 @@ def tree_arrays(nodes: Nodes, sets: dict[SetSplit, int], zeros: dict[int, int]) 
     count, leaves = len(nodes.feature), len(nodes.values)
     feature, threshold = nodes.feature.copy(), _flushed(nodes.threshold)
     nan_left = np.where(nodes.missing == MISSING_NONE, nodes.threshold >= 0, nodes.default_left)
-    for i in np.flatnonzero(nodes.missing == MISSING_ZERO):
+    for i in np.flatnonzero(nodes.missing == MISSING_ZERO).tolist():
         feature[i] = zeros.get(int(feature[i]), feature[i])
     for i, split in set_splits(nodes).items():
         feature[i], threshold[i], nan_left[i] = sets[split], 0.5, False

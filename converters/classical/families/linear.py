@@ -12,7 +12,7 @@ sklearn/svm/_classes.py (1.9).
 - label: ``score > 0`` for two classes, else argmax of the scores with the first of equals. Never
   the argmax of probabilities: saturated ones are equal where the scores are not.
 - probability, two classes: ``[1 - p, p]`` with p = expit(score); written as ``p * [-1, 1] + [1, 0]``,
-  which gives the same bits. More: softmax of the scores (LogisticRegression), or expit of each
+  which gives the same bits, or (where no other step reads it) as 1 / (1 + exp([s, -s])). More: softmax of the scores (LogisticRegression), or expit of each
   divided by their sum, uniform where all are 0 (SGD with log_loss, and liblinear before scikit-learn
   1.8). modified_huber: (clip(score, -1, 1) + 1) / 2, normalised likewise.
 - RidgeClassifier with several label columns: each score > 0.
@@ -52,6 +52,12 @@ def dense(coef: Any) -> np.ndarray:
     import numpy as np
 
     return np.asarray(coef.toarray() if hasattr(coef, "toarray") else coef)
+
+
+def outermost(graph: Graph) -> bool:
+    """Whether the step being written gives the graph's own outputs: then nothing is computed from them,
+    and probabilities may be written in fewer nodes that differ in the last bit."""
+    return len(graph.path) == 1 or (len(graph.path) == 2 and graph.path[0] == "Pipeline")
 
 
 def two_columns(graph: Graph, p: Value) -> Value:
@@ -129,10 +135,28 @@ class LinearClassifier(Linear):
 
 
 class LogisticRegression(LinearClassifier):
+    def predict(self, X: Features) -> Value:
+        if not (self.binary and outermost(self.graph)):
+            return super().predict(X)
+        return idioms.classes(self.graph, self.estimator.classes_, idioms.argmin(self.graph, self._both(X)))
+
     def predict_proba(self, X: Features) -> Value:
+        if self.binary and outermost(self.graph):
+            return self.graph.op("Reciprocal", self.graph.add(self.graph.op("Exp", self._both(X)), 1))
         if self.binary or self._one_versus_rest():
             return self.logistic(X)
+        if outermost(self.graph):
+            return self.graph.op("Softmax", self.product(X), axis=1)
         return idioms.softmax(self.graph, self.product(X))
+
+    def _both(self, X: Features) -> Value:
+        """``[s, -s]`` from one product; the smaller is the label, the first of equals as s > 0 has it."""
+        import numpy as np
+
+        signs, matrix = np.array([1, -1]), numeric(self.graph, X)
+        coef = dense(self.estimator.coef_).reshape(-1, 1)
+        intercept = np.asarray(self.estimator.intercept_).reshape(-1)
+        return affine(self.graph, matrix.value, (coef * signs).astype(coef.dtype), intercept * signs)
 
     def _one_versus_rest(self) -> bool:
         """Before scikit-learn 1.8 the parameter `multi_class` could ask for it; later it is ignored."""

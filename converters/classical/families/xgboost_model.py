@@ -135,8 +135,10 @@ def leaf_values(tree: dict[str, Any]) -> np.ndarray:
         return np.array(tree["split_conditions"], dtype=np.float32)[leaf]
     if "leaf_weights" in tree:
         table = np.array(tree["leaf_weights"], dtype=np.float32).reshape(-1, size)
-        return table[np.array(tree["right_children"])[leaf]]
-    return np.array(tree["base_weights"], dtype=np.float32).reshape(-1, size)[leaf]
+        leaf = np.array(tree["right_children"])[leaf]
+    else:
+        table = np.array(tree["base_weights"], dtype=np.float32).reshape(-1, size)
+    return np.asarray(table[leaf])
 
 
 def vector_size(tree: dict[str, Any]) -> int:

@@ -193,18 +193,15 @@ class XGBClassifier(XGBoost):
     """Labels and probabilities as xgboost.sklearn makes them of Booster.predict."""
 
     def predict(self, X: Features) -> Value:
-        import numpy as np
-
         graph, learner = self.graph, self.learner
         answers = links.answers(graph, learner.objective, self.margins(X))
         if learner.objective == "multi:softmax":
             return graph.cast(idioms.flat(graph, answers), "int64")
         if learner.groups > 1 and self.estimator.n_classes_ != 2:
             return idioms.argmax(graph, answers)
-        above = graph.greater(answers, 0.5)
         if learner.groups > 1:
-            return graph.cast(above, "float64")
-        return idioms.take(graph, np.array([0, 1]), graph.cast(idioms.flat(graph, above), "int64"))
+            return graph.cast(graph.greater(answers, 0.5), "float64")
+        return graph.cast(graph.greater(idioms.flat(graph, answers), 0.5), "int64")
 
     def predict_proba(self, X: Features) -> Value:
         graph, learner = self.graph, self.learner
