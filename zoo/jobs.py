@@ -50,7 +50,7 @@ class Failure:
 
 @record
 class CaseFile:
-    """One feed case; `number` names its files. `refusal` is why the model gave no answer."""
+    """One feed case; `number` names its files. `refusal` is why there is no answer."""
 
     case: FeedCase
     number: int

@@ -11,8 +11,9 @@ import time
 import traceback
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Mapping
 
 from zoo import wire
 from zoo.errors import MissingPackageError, ZooError
@@ -21,8 +22,11 @@ from zoo.records import ConversionRequest, SourceDescription
 from zoo.tensors import load_tensors, read_sample, save_tensors
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from zoo.interfaces import Converter
     from zoo.tensors import Tensors
+    from zoo.verification.noise import NoiseMeter
 
 
 def main(folder: Path) -> int:
@@ -80,25 +84,48 @@ def _answer(
     out: Path,
     clock: Clock,
 ) -> None:
-    """Feed the source and keep what it says. A feed that the source itself refuses proves nothing."""
-    from zoo.verification.feeds import make_feeds
+    """Feed the source and keep what it says, with its rounding noise."""
+    from zoo.verification.feeds import FeedMaker, make_feeds
+    from zoo.verification.noise import NoiseMeter
+    from zoo.verification.search import decision_feeds
 
     sample = None if request.sample is None else read_sample(request.sample)
     (out / "feeds").mkdir()
     (out / "outputs").mkdir()
+    source = Source(converter, model, NoiseMeter(converter, model, description), out)
+    maker = FeedMaker(description, request.seed, sample)
+    made = make_feeds(description, seed=request.seed, sample=sample)
+    searched = decision_feeds(maker, source.predict, description)
+    skip = request.options.get("skip", {})
     cases = []
-    for number, (case, feeds) in enumerate(make_feeds(description, seed=request.seed, sample=sample)):
-        file = CaseFile(case, number)
-        try:
-            answer = converter.predict(model, feeds)
-        except Exception as error:  # noqa: BLE001 - any refusal of the source is recorded
-            cases.append(CaseFile(case, number, refusal=_one_line(error)))
-            continue
-        save_tensors(out / "feeds" / file.name, feeds)
-        save_tensors(out / "outputs" / file.name, answer)
-        cases.append(file)
+    for number, (case, feeds) in enumerate(chain(made, searched)):
+        reason = skip.get(case.family)
+        file = CaseFile(case, number, None if reason is None else f"not fed: {reason}")
+        cases.append(file if reason else source.case(file, feeds))
     clock.lap("predict")
     _write(out / "cases.json", CaseList(tuple(cases), clock.seconds))
+
+
+class Source:
+    """A loaded model that is asked case by case; `out` is where its answers go."""
+
+    def __init__(self, converter: Converter, model: Any, meter: NoiseMeter, out: Path) -> None:
+        self._converter, self._model, self._meter, self._out = converter, model, meter, out
+
+    def predict(self, feeds: Mapping[str, np.ndarray]) -> Tensors:
+        """The source's own answer."""
+        return self._converter.predict(self._model, feeds)
+
+    def case(self, file: CaseFile, feeds: Tensors) -> CaseFile:
+        """Answer one case. A feed that the source itself refuses proves nothing, and is recorded so."""
+        try:
+            answer = self.predict(feeds)
+            self._meter.write(self._out, file.name, feeds, answer)
+        except Exception as error:  # noqa: BLE001 - any refusal of the source is recorded
+            return CaseFile(file.case, file.number, f"the source refuses it: {_one_line(error)}")
+        save_tensors(self._out / "feeds" / file.name, feeds)
+        save_tensors(self._out / "outputs" / file.name, answer)
+        return file
 
 
 def run_model(job: Job, out: Path) -> None:
@@ -116,6 +143,7 @@ def run_model(job: Job, out: Path) -> None:
 
 def _run_cases(job: Job, out: Path, clock: Clock) -> None:
     from zoo.verification.matching import adapted_feeds
+    from zoo.verification.opinions import write_opinions
     from zoo.verification.runtime import Session
 
     assert job.model is not None
@@ -130,6 +158,8 @@ def _run_cases(job: Job, out: Path, clock: Clock) -> None:
         feeds = adapted_feeds(load_tensors(job.cases / "feeds" / file.name), session.inputs)
         cases.append(_run_case(session, file, feeds, out))
     clock.lap("run")
+    write_opinions(job.model, asked.cases, job.cases, out)
+    clock.lap("opinions")
     _write(out / "cases.json", CaseList(tuple(cases), clock.seconds))
 
 

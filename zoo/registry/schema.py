@@ -69,6 +69,8 @@ class VerificationForm(Form, omit_defaults=True):
 
     feeds: dict[str, FeedForm] = {}
     axes: dict[str, list[int]] = {}
+    skip: dict[str, str] = {}
+    """Families of feeds that prove nothing of this model, each with the reason."""
 
 
 class VariantForm(Form):
