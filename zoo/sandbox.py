@@ -182,9 +182,9 @@ def _filter_file(which: str, forks: bool) -> Iterator[int | None]:
 def _environment(folder: Path, more: Mapping[str, str]) -> dict[str, str]:
     kept = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     own = {"HOME": str(folder / "tmp"), "TMPDIR": str(folder / "tmp"), "PATH": "/usr/local/bin:/usr/bin:/bin"}
-    # joblib would start lscpu to count the cores, and print a traceback where it may not.
-    counted = {"LOKY_MAX_CPU_COUNT": str(os.cpu_count() or 1)}
-    return {"LANG": "C.UTF-8", **counted, **kept, **own, **more}
+    # joblib would start lscpu to count the cores and make named semaphores, and complain where it may not.
+    joblib = {"LOKY_MAX_CPU_COUNT": str(os.cpu_count() or 1), "JOBLIB_MULTIPROCESSING": "0"}
+    return {"LANG": "C.UTF-8", **joblib, **kept, **own, **more}
 
 
 def _rlimits(limits: Limits) -> dict[str, int]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from zoo.detection.protos import saved_model_details
-from zoo.detection.source import BrokenFileError, Source
+from zoo.detection.source import BrokenFileError, Source, parse_json
 from zoo.errors import UnsupportedFileError
 from zoo.records import Detection
 
@@ -65,8 +64,8 @@ def _huggingface(path: Path, names: list[str]) -> Detection | None:
             f"{config} has {config.stat().st_size} bytes, too many for a configuration"
         )
     try:
-        value: Any = json.loads(config.read_bytes())
-    except ValueError as error:
+        value: Any = parse_json(config.read_bytes())
+    except BrokenFileError as error:
         raise UnsupportedFileError(f"{config} is no JSON: {error}") from error
     details = {
         key: value.get(key)
@@ -95,8 +94,8 @@ def _spark(part: Path) -> Detection | None:
     with Source.open(part) as source:
         line = source.head.split(b"\n")[0]
     try:
-        value = json.loads(line)
-    except ValueError:
+        value = parse_json(line)
+    except BrokenFileError:
         return None
     details = {"class": value.get("class"), "versions": {"pyspark": value.get("sparkVersion", "?")}}
     return Detection("spark", "folder", f"Spark ML {value.get('class', '?').rpartition('.')[2]}", details)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from zoo.detection.hdf5 import Hdf5, Node, find_superblock
-from zoo.detection.source import BrokenFileError, Source
+from zoo.detection.source import BrokenFileError, Source, parse_json
 from zoo.errors import UnsupportedFileError
 from zoo.records import Detection
 
@@ -50,7 +49,7 @@ def _identify(source: Source, tree: Hdf5, root: Node) -> Detection:
 def _keras(root: Node, details: dict[str, Any], weights: bool) -> Detection:
     config = root.attributes["model_config"] or ""
     try:
-        details["class"] = json.loads(config)["class_name"]
+        details["class"] = parse_json(config)["class_name"]
     except (ValueError, KeyError, TypeError):
         details["class"] = None
     details["weights"] = weights

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 import struct
 
-from zoo.detection.source import Source, compression
+from zoo.detection.source import BrokenFileError, Source, compression, parse_json
 from zoo.errors import UnsupportedFileError
 from zoo.records import Detection
 
@@ -88,8 +87,8 @@ def safetensors(source: Source) -> Detection | None:
     if not (2 <= length <= min(source.size - 8, 100_000_000) and source.head[8:9] == b"{"):
         return None
     try:
-        header = json.loads(source.exactly(8, length))
-    except ValueError:
+        header = parse_json(source.exactly(8, length))
+    except BrokenFileError:
         return None
     tensors = {name: value for name, value in header.items() if name != "__metadata__"}
     if not all(isinstance(value, dict) and "data_offsets" in value for value in tensors.values()):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 
-from zoo.detection.source import Source
+from zoo.detection.source import BrokenFileError, Source, parse_json
 from zoo.errors import UnsupportedFileError
 
 
@@ -81,8 +80,8 @@ def _server_error(head: bytes) -> Found:
 
 def _json_error(text: bytes) -> str | None:
     try:
-        value = json.loads(text)
-    except ValueError:
+        value = parse_json(text)
+    except BrokenFileError:
         return None
     if not isinstance(value, dict) or len(value) > 6:
         return None

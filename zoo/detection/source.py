@@ -5,13 +5,14 @@ from __future__ import annotations
 import bz2
 import gzip
 import io
+import json
 import lzma
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 HEAD = 64 * 1024
 NEAR = 8 * 1024
@@ -21,6 +22,14 @@ KEEP = 64 * 1024
 
 class BrokenFileError(ValueError):
     """The bytes do not follow the format; the message says where."""
+
+
+def parse_json(text: str | bytes) -> Any:
+    """The value of a JSON text; raises `BrokenFileError`, for one nested too deeply as well."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise BrokenFileError(f"no JSON: {error}") from error
 
 
 class Source:

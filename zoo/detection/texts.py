@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from typing import Any
 
-from zoo.detection.source import Source
+from zoo.detection.source import BrokenFileError, Source, parse_json
 from zoo.errors import UnsupportedFileError
 from zoo.records import Detection
 
@@ -33,8 +32,8 @@ def _json(source: Source, head: bytes) -> Detection | None:
     if source.size > JSON_CEILING:
         return _by_first_key(head)
     try:
-        value = json.loads(source.read(0, source.size))
-    except (ValueError, RecursionError) as error:
+        value = parse_json(source.read(0, source.size))
+    except BrokenFileError as error:
         if found := _by_first_key(head):
             raise UnsupportedFileError(
                 f"{source.path.name} is a damaged {found.description}: {error}", hint="Get the file again."

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import io
-import json
 import zipfile
 from typing import Any, cast
 
 from zoo.detection.pickled import torch_detection
 from zoo.detection.pickles import GLIMPSE, scan
-from zoo.detection.source import BrokenFileError, Source, Tape
+from zoo.detection.source import BrokenFileError, Source, Tape, parse_json
 from zoo.errors import UnsupportedFileError
 from zoo.records import Detection
 
@@ -77,8 +76,8 @@ def _keras(source: Source, archive: zipfile.ZipFile, names: list[str]) -> Detect
         return None
     details: dict[str, Any] = {}
     try:
-        details["keras_version"] = json.loads(member(archive, "metadata.json")).get("keras_version")
-        details["class"] = json.loads(member(archive, "config.json", 1 << 26)).get("class_name")
+        details["keras_version"] = parse_json(member(archive, "metadata.json")).get("keras_version")
+        details["class"] = parse_json(member(archive, "config.json", 1 << 26)).get("class_name")
     except (ValueError, AttributeError) as error:
         raise _damaged(source, f"its Keras configuration cannot be read ({error})") from error
     version = details["keras_version"]

@@ -52,14 +52,16 @@ def bwrap_command(bwrap: Path, folder: Path, places: Places, filter_descriptor: 
         "ALL",
     ]
     command += ["--die-with-parent", "--new-session", "--hostname", "jail"]
-    command += ["--tmpfs", "/tmp", "--proc", "/proc", "--dev", "/dev"]
+    command += ["--dir", "/tmp", "--proc", "/proc", "--dev", "/dev"]
     for path in sorted(places.readable, key=lambda path: len(path.parts)):
         if not path.is_relative_to("/proc"):
             command += ["--ro-bind", str(path), str(path)]
     for link in (Path("/lib"), Path("/lib64"), Path("/lib32")):
         if link.is_symlink():
             command += ["--symlink", str(link.readlink()), str(link)]
-    command += ["--bind", str(folder), str(folder), "--chdir", str(folder)]
+    # Its root and /dev are in memory: read-only, or they could be filled unseen.
+    command += ["--bind", str(folder), str(folder), "--remount-ro", "/dev", "--remount-ro", "/"]
+    command += ["--chdir", str(folder)]
     return [*command, "--seccomp", str(filter_descriptor), "--"]
 
 

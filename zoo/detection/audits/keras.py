@@ -6,12 +6,13 @@ time by naming something that it did not think of. So this is an allow-list agai
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+
+from zoo.detection.source import BrokenFileError, parse_json
 
 MAX_DEPTH = 200
 _MODULES = re.compile(
@@ -30,8 +31,8 @@ _TF_FUNCTION = re.compile(
 def audit_keras(config: str, what: str) -> list[str]:
     """Reasons against a configuration, given as JSON text."""
     try:
-        value = json.loads(config)
-    except (ValueError, RecursionError) as error:
+        value = parse_json(config)
+    except BrokenFileError as error:
         return [f"{what} does not parse: {error}"]
     reasons: list[str] = []
     for found in _objects(value, 0):
