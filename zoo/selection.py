@@ -20,7 +20,7 @@ def entry_for(ref: str, settings: Settings, sha256: str | None = None) -> Regist
                 f"{ref!r} is a name of the registry, which pins its own digests",
                 hint="--sha256 goes with a source string such as hf:org/repo@revision/model.onnx.",
             )
-        return load(settings.registry).find(ref)
+        return load(settings.registry, cache=settings.cache).find(ref)
     seen = Store.open(settings.cache).recall("trusted", _source_key(ref))
     remembered = seen["sha256"] if isinstance(seen, dict) else None
     if sha256 and remembered and sha256.lower() != remembered:
