@@ -76,11 +76,8 @@ def load(path: Path, kind: str) -> Any:
     """The model of a .cbm or .json file. Raises `UnsupportedFileError`."""
     import catboost
 
-    written = "json" if kind == "json" else "cbm"
     try:
-        model = catboost.CatBoost()
-        model.load_model(str(path), format=written)
-        return _typed(model)
+        return _typed(path, "json" if kind == "json" else "cbm")
     except catboost.CatBoostError as error:
         reason = str(error).strip().splitlines()[0]
         raise UnsupportedFileError(
@@ -89,22 +86,32 @@ def load(path: Path, kind: str) -> Any:
         ) from error
 
 
-def _typed(model: Any) -> Any:
-    """The model as CatBoostClassifier or CatBoostRegressor, by its loss; a copy."""
+def _typed(path: Path, written: str) -> Any:
+    """The model as CatBoostClassifier or CatBoostRegressor, by its loss.
+
+    Loaded twice: only `load_model` of a path brings the loss back, which decides what predict gives.
+    """
     import catboost
 
     from converters.classical.families.catboost_model import read
     from converters.classical.families.catboost_trees import CLASSIFYING
 
-    kind = catboost.CatBoostClassifier if read(model).loss in CLASSIFYING else catboost.CatBoostRegressor
-    made = kind()
-    made.load_model(blob=model._serialize_model())
+    plain = catboost.CatBoost()
+    plain.load_model(str(path), format=written)
+    made = catboost.CatBoostClassifier() if read(plain).loss in CLASSIFYING else catboost.CatBoostRegressor()
+    made.load_model(str(path), format=written)
     return made
 
 
 def estimator(model: Any, known_categories: tuple[str, ...]) -> Regressor:
     """A CatBoost estimator with named columns where it has names or categories."""
+    from pathlib import Path
+    from tempfile import TemporaryDirectory
+
     if type(model).__name__ == "CatBoost":
-        model = _typed(model)
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / "model.cbm"
+            model.save_model(str(path))
+            model = _typed(path, "cbm")
     kind = Classifier if type(model).__name__ == "CatBoostClassifier" else Regressor
     return kind(model, known_categories)

@@ -145,8 +145,6 @@ class LogisticRegression(LinearClassifier):
             return self.graph.op("Reciprocal", self.graph.add(self.graph.op("Exp", self._both(X)), 1))
         if self.binary or self._one_versus_rest():
             return self.logistic(X)
-        if outermost(self.graph):
-            return self.graph.op("Softmax", self.product(X), axis=1)
         return idioms.softmax(self.graph, self.product(X))
 
     def _both(self, X: Features) -> Value:

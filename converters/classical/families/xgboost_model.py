@@ -79,7 +79,7 @@ def _used_trees(model: dict[str, Any], iterations: int | None, groups: int) -> i
 
 def _levels(categories: Any, count: int) -> tuple[Optional[tuple[Any, ...]], ...]:
     """The categories that a frame had when the model was fitted, feature by feature (from 3.1 on)."""
-    if not categories:
+    if not categories or not categories["enc"]:
         return (None,) * count
     return tuple(_level(encoded) for encoded in categories["enc"])
 
