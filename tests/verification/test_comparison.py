@@ -238,6 +238,19 @@ def test_a_decision_function_of_one_column_has_its_margin_at_zero():
     assert not judged(source, actual, roles={"label": "label", "scores": "scores"}).passed
 
 
+def test_indices_may_differ_where_the_sources_own_change_with_a_rounding():
+    indices = np.arange(300)
+    other = indices.copy()
+    other[5] = 7
+    unstable = np.zeros(300, np.float32)
+    noise = {"index": Noise("perturbation", 0.0, unstable)}
+    assert not judged({"index": indices}, {"index": other}, noise=noise).passed
+    unstable[5] = 1
+    result = judged({"index": indices}, {"index": other}, noise=noise)
+    assert result.passed
+    assert result.outputs[0].details["near_ties"] == 1
+
+
 def test_outputs_swapped_under_their_names_fail():
     a, b = VALUES, VALUES[::-1].copy()
     assert not judged({"a": a, "b": b}, {"a": b, "b": a}).passed

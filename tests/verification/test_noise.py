@@ -62,6 +62,33 @@ def test_every_element_moves_to_a_neighbour_and_zeros_stay():
     assert np.array_equal(np.abs(moved[1:].view(np.int32) - feeds["x"][1:].view(np.int32)), np.ones((499, 3)))
 
 
+def test_indices_that_the_source_itself_changes_are_marked():
+    class Choosing(Single):
+        def predict(self, model, feeds):
+            return {"index": feeds["x"].argmax(axis=1)}
+
+    feeds = {"x": np.array([[1, 1, 0], [5, 1, 0]], np.float32)}
+    converter = Choosing()
+    noise = NoiseMeter(converter, None, described()).noise(feeds, converter.predict(None, feeds))
+    assert noise["index"].tolist() in ([1, 0], [0, 0])
+
+
+def test_a_row_in_which_something_jumps_is_unsteady_as_a_whole():
+    class Sorting(Single):
+        def predict(self, model, feeds):
+            rows = feeds["x"].copy()
+            rows[0, 0] = 0.0 if len(self.calls) == 0 else 50.0
+            self.calls.append(1)
+            return {"y": rows}
+
+    converter = Sorting()
+    converter.calls = []
+    answer = converter.predict(None, X)
+    noise = NoiseMeter(converter, None, described()).noise(X, answer)["y"]
+    assert noise[0].tolist() == [50, 50, 50]
+    assert noise[1:].max() < 1e-6
+
+
 def test_where_all_is_zero_everything_moves_a_little():
     converter = Remembering()
     feeds = {"x": np.zeros((50, 3), np.float32)}

@@ -15,7 +15,6 @@ from zoo.verification.metrics import PIECE, ErrorStatistics
 from zoo.verification.pairing import Pairing, pair_outputs, same_shape
 from zoo.verification.tolerances import (
     MAX_EXCUSED,
-    ON_THE_BOUNDARY,
     PRECISIONS,
     QUIET,
     UNSTEADY,
@@ -221,7 +220,9 @@ def _number_details(pair: Pair, statistics: ErrorStatistics) -> dict[str, Any]:
 
 
 def _compare_labels(pair: Pair, criteria: Criteria, scores: ScorePair | None) -> OutputComparison:
-    flips = find_flips(pair.expected, pair.actual, scores)
+    noise = _noise(pair, criteria)
+    unstable = None if noise is None or noise.values is None else noise.values > 0
+    flips = find_flips(pair.expected, pair.actual, scores, unstable)
     reason = _flip_reason(pair, flips)
     details: dict[str, Any] = {
         "different": flips.different,
@@ -251,7 +252,7 @@ def _flip_reason(pair: Pair, flips: Flips) -> str | None:
             f" {plain(pair.actual[index])!r} for {plain(pair.expected[index])!r}"
         )
     allowed = max(1.0, MAX_EXCUSED * flips.rows)
-    if flips.excused > allowed and pair.family not in ON_THE_BOUNDARY:
+    if flips.excused > allowed and pair.family not in UNSTEADY:
         return f"{flips.excused} of {flips.rows} labels flip inside the rounding noise: too many to be chance"
     return None
 

@@ -123,6 +123,9 @@ def noise_levels(source: Answers, scales: dict[str, float]) -> dict[str, Noise]:
         if file.case.family in TYPICAL:
             answers = StoredTensors(source.folder / "outputs" / file.name)
             for name, values in _noise_of(source.folder, file).items():
+                if answers[name].dtype.kind != "f":
+                    levels[name] = Noise(method, 0.0)
+                    continue
                 own = max(magnitude(answers[name]), QUIET * scales.get(name, 0.0))
                 level = noise_level(values, own)
                 levels[name] = Noise(method, max(level, levels[name].level if name in levels else 0.0))
@@ -144,7 +147,7 @@ def _compared(
     asked: CaseFile, ran: CaseFile | None, folders: tuple[Path, Path], criteria: Criteria
 ) -> CaseResult:
     if asked.refusal is not None:
-        return CaseResult(asked.case, skipped=f"the source refuses it: {asked.refusal}")
+        return CaseResult(asked.case, skipped=asked.refusal)
     if ran is None or ran.refusal is not None:
         reason = "nothing" if ran is None else ran.refusal
         return CaseResult(asked.case, error=f"the source answers, the graph does not: {reason}")

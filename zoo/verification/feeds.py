@@ -139,9 +139,7 @@ class FeedMaker:
         if self.batch_axis is None:
             first = self.spaces[0].spec.shape
             return (int(first[0]) if first and isinstance(first[0], int) else 1,)
-        packed = (
-            min(PACKED_ROWS, self._row_limit()) if self.row_size() <= SMALL_ROW else max(batches, default=1)
-        )
+        packed = min(PACKED_ROWS, self._row_limit()) if self._is_table() else max(batches, default=1)
         if family == "typical":
             return tuple(dict.fromkeys((*batches, packed)))
         if family == "sample":
@@ -155,6 +153,11 @@ class FeedMaker:
 
     def _row_limit(self) -> int:
         return max(1, min(MAX_ROWS, MAX_ELEMENTS // self.row_size()))
+
+    def _is_table(self) -> bool:
+        """Whether a row is small, and its size always the same: sequences cost more than they look."""
+        inner = [dim for space in self.spaces for dim in space.spec.shape if dim != self.batch_axis]
+        return self.row_size() <= SMALL_ROW and all(isinstance(dim, int) for dim in inner)
 
     def row_size(self) -> int:
         """Elements of one row of the largest input."""

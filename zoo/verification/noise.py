@@ -132,15 +132,40 @@ def _off_zero(array: np.ndarray, up: np.ndarray, space: InputSpace) -> np.ndarra
 
 
 def _distances(answer: Tensors, others: list[Tensors]) -> Tensors:
-    """The largest distance of each element over all other answers; NaN against NaN is none."""
+    """The largest distance of each element over all other answers; NaN against NaN is none.
+
+    Of text, labels and indices: 1 where any other answer is another one, else 0.
+    """
     import numpy as np
 
     noise: Tensors = {}
     for name, array in answer.items():
-        if array.dtype.kind != "f" or any(other[name].shape != array.shape for other in others):
+        if any(other[name].shape != array.shape for other in others):
+            continue
+        if array.dtype.kind != "f":
+            changed = np.any([other[name] != array for other in others], axis=0)
+            noise[name] = changed.astype(np.float32)
             continue
         base = array.astype(np.float64)
         with np.errstate(invalid="ignore"):
             gaps = [np.abs(other[name].astype(np.float64) - base) for other in others]
-        noise[name] = np.nan_to_num(np.max(gaps, axis=0), nan=0.0, posinf=0.0).astype(np.float32)
+        gap = np.nan_to_num(np.max(gaps, axis=0), nan=0.0, posinf=0.0)
+        noise[name] = _spread(gap).astype(np.float32)
     return noise
+
+
+JUMP = 1000.0
+"""Noise this many times the usual is a jump: something changed places."""
+
+
+def _spread(gap: np.ndarray) -> np.ndarray:
+    """Where something jumped in a row (of the first axis), all of the row may be what jumps next time."""
+    import numpy as np
+
+    if gap.ndim < 2 or not gap.size:
+        return gap
+    usual = float(np.median(gap))
+    rows = gap.reshape(len(gap), -1).max(axis=1)
+    jumped = (rows > JUMP * usual) & (usual > 0)
+    spread = np.where(jumped, rows, 0.0).reshape(-1, *[1] * (gap.ndim - 1))
+    return np.asarray(np.maximum(gap, spread))

@@ -44,8 +44,8 @@ MAX_EXCUSED = 0.05
 the boundary on purpose."""
 ON_THE_BOUNDARY = frozenset({"boundary", "boundary_all", "decision"})
 """Families whose rows are placed where answers jump."""
-UNSTEADY = ON_THE_BOUNDARY | {"large"}
-"""And those whose rows may lie where the source's answer is all rounding."""
+UNSTEADY = ON_THE_BOUNDARY | {"large", "zeros", "small"}
+"""And those in whose rows much may tie, or the source's answer may be all rounding."""
 
 
 @record
