@@ -101,7 +101,26 @@ def to_model(parse: Callable[[], Any]) -> onnx.ModelProto:
             graph = optimizer.optimize_graph(graph, catch_errors=False)
         except Exception:  # noqa: BLE001  (whatever an optimiser raises, the careful way follows)
             graph = optimizer.optimize_graph(parse(), catch_errors=True)
-        return graph.make_model("zoo")
+        return _standard(graph.make_model("zoo"))
+
+
+def _standard(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Say in opset 13 and later what ``tf_half_pixel_for_nn`` said before: floor(x + 1/2) of half pixels."""
+    for node in onnx_checks.nodes(model.graph):
+        for attribute in node.attribute:
+            if node.op_type == "Resize" and attribute.s == b"tf_half_pixel_for_nn":
+                attribute.s = b"half_pixel"
+                _set_text(node, "nearest_mode", b"round_prefer_ceil")
+    return model
+
+
+def _set_text(node: onnx.NodeProto, name: str, value: bytes) -> None:
+    from onnx import AttributeProto
+
+    found = next((attribute for attribute in node.attribute if attribute.name == name), None)
+    if found is None:
+        found = node.attribute.add(name=name, type=AttributeProto.STRING)
+    found.s = value
 
 
 @contextlib.contextmanager

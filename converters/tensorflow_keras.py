@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any, Iterable, Mapping
+import json
+import zipfile
+from typing import TYPE_CHECKING, Any, Callable, Iterable, Mapping
 
 from converters.tensorflow_models import Source, suffixed
 from converters.tensorflow_programs import Port
@@ -12,6 +14,7 @@ from zoo.errors import (
     ConversionError,
     MissingInputError,
     MissingPackageError,
+    UnsafeFileError,
     UnsupportedFileError,
     UsageError,
 )
@@ -35,17 +38,12 @@ LOADING_FAILURES = (
 
 def keras_archive(path: Path, request: ConversionRequest) -> Any:
     """The model of a ``.keras`` file, without its optimiser and with Keras's safe mode on."""
-    return _loaded(path, ".keras")
+    return _loaded(path, ".keras", _archive_version)
 
 
 def hdf5_model(path: Path, request: ConversionRequest) -> Any:
-    """The model of a whole-model ``.h5`` file; Keras 2's through tf_keras where Keras 3 cannot read it."""
-    try:
-        return _loaded(path, ".h5")
-    except UnsupportedFileError as error:
-        if not written_by_keras_2(path):
-            raise
-        return _loaded_by_keras_2(path, error)
+    """The model of a whole-model ``.h5`` file."""
+    return _loaded(path, ".h5", _hdf5_version)
 
 
 def hdf5_weights(path: Path, request: ConversionRequest) -> Any:
@@ -60,14 +58,25 @@ def hdf5_weights(path: Path, request: ConversionRequest) -> Any:
     return model
 
 
-def written_by_keras_2(path: Path) -> bool:
-    """Whether an HDF5 file says that Keras 2 or 1 wrote it."""
+def _hdf5_version(path: Path) -> str:
+    """The version of Keras that an HDF5 file names as its writer, or an empty text."""
     import h5py
 
-    with h5py.File(path, "r") as file:
-        version = file.attrs.get("keras_version", file.attrs.get(b"keras_version", ""))
-        text = version.decode() if isinstance(version, bytes) else str(version)
-        return text.startswith(("1.", "2."))
+    try:
+        with h5py.File(path, "r") as file:
+            version = file.attrs.get("keras_version", "")
+            return version.decode() if isinstance(version, bytes) else str(version)
+    except OSError:
+        return ""
+
+
+def _archive_version(path: Path) -> str:
+    """The version of Keras that a ``.keras`` archive names as its writer, or an empty text."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return str(json.loads(archive.read("metadata.json")).get("keras_version", ""))
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile):
+        return ""
 
 
 def keras_source(model: Any, notes: Iterable[str] = ()) -> Source:
@@ -89,28 +98,57 @@ def is_keras_model(model: Any) -> bool:
     return bool(bases & {"keras.src.models.model.Model", "tf_keras.src.engine.training.Model"})
 
 
-def _loaded(path: Path, suffix: str) -> Any:
+def _loaded(path: Path, suffix: str, writer: Callable[[Path], str]) -> Any:
+    """The model as Keras 3 reads it; where it cannot, Keras 2's files through tf_keras."""
+    try:
+        return _loaded_by_keras_3(path, suffix)
+    except UnsupportedFileError as error:
+        if not writer(path).startswith(("1.", "2.")):
+            raise
+        return _loaded_by_keras_2(path, suffix, error)
+
+
+def _loaded_by_keras_3(path: Path, suffix: str) -> Any:
     tensorflow()
     with quiet(), suffixed(path, suffix) as named:
         import keras
 
         try:
-            return keras.saving.load_model(str(named), _custom_objects(keras), compile=False, safe_mode=True)
+            with keras.saving.custom_object_scope(_custom_objects(keras)):
+                return keras.saving.load_model(str(named), compile=False, safe_mode=True)
         except LOADING_FAILURES as error:
+            _refuse_code(path, error)
             raise UnsupportedFileError(
                 f"Keras {keras.__version__} cannot load {path.name}: {first(error)}",
                 hint=_loading_hint(error),
             ) from error
 
 
+def _refuse_code(path: Path, error: BaseException) -> None:
+    """Raise `UnsafeFileError` where Keras's safe mode refused; tf_keras would run the code in an ``.h5``."""
+    if "safe_mode=False" in str(error) or "enable_unsafe_deserialization" in str(error):
+        raise UnsafeFileError(
+            f"{path.name} holds Python code of its author's (a Lambda layer), which loading it would run",
+            hint="Save the model without Lambda layers, or export a SavedModel with model.export().",
+        ) from error
+
+
 def _custom_objects(keras: Any) -> dict[str, Any]:
-    """Layers that read what Keras 2 wrote into their configuration and Keras 3 refuses."""
+    """Layers that accept what Keras 2 wrote into their configuration, at its default, and Keras 3 refuses."""
+    convolutions = ("DepthwiseConv1D", "DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D")
+    transposed = ("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose")
+    stale = dict.fromkeys((*convolutions, *transposed), ("groups", 1))
+    stale.update(dict.fromkeys(("SimpleRNN", "GRU", "LSTM", "RNN"), ("time_major", False)))
+    return {name: _accepting(getattr(keras.layers, name), *option) for name, option in stale.items()}
 
-    class DepthwiseConv2D(keras.layers.DepthwiseConv2D):
-        def __init__(self, *args: Any, groups: int = 1, **kwargs: Any) -> None:
-            super().__init__(*args, **kwargs)
 
-    return {"DepthwiseConv2D": DepthwiseConv2D}
+def _accepting(layer: Any, option: str, default: Any) -> Any:
+    def initialise(self: Any, *args: Any, **kwargs: Any) -> None:
+        if kwargs.get(option, default) == default:
+            kwargs.pop(option, None)
+        layer.__init__(self, *args, **kwargs)
+
+    return type(layer.__name__, (layer,), {"__init__": initialise})
 
 
 def _loading_hint(error: BaseException) -> str:
@@ -119,9 +157,9 @@ def _loading_hint(error: BaseException) -> str:
     return "Classes of your own: give a builder and the weights, or export a SavedModel with model.export()."
 
 
-def _loaded_by_keras_2(path: Path, reason: UnsupportedFileError) -> Any:
+def _loaded_by_keras_2(path: Path, suffix: str, reason: UnsupportedFileError) -> Any:
     tensorflow()
-    with quiet(), suffixed(path, ".h5") as named:
+    with quiet(), suffixed(path, suffix) as named:
         try:
             tf_keras = importlib.import_module("tf_keras")
         except ImportError as error:

@@ -21,7 +21,8 @@ TO_LAST = {"NCHW": (0, 2, 3, 1), "NCDHW": (0, 2, 3, 4, 1)}
 TO_FIRST = {"NCHW": (0, 3, 1, 2), "NCDHW": (0, 4, 1, 2, 3)}
 NAMES = {"NCHW": "NHWC", "NCDHW": "NDHWC"}
 ALIGNED = ("Conv2D", "Conv3D", "DepthwiseConv2dNative", "MaxPool", "AvgPool", "MaxPool3D", "AvgPool3D")
-OTHERS = ("BiasAdd", "FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3")
+EVERYWHERE = ("BiasAdd", "FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3")
+"""Operations that TensorFlow runs channel-first on a CPU too; Keras 2 normalises layers with them."""
 PER_AXIS = ("strides", "ksize", "dilations")
 
 
@@ -53,7 +54,9 @@ def channel_last(program: Program) -> Source:
 
 
 def _layout(node: Any) -> str | None:
-    """``NCHW`` or ``NCDHW`` where the node is channel-first."""
+    """``NCHW`` or ``NCDHW`` where the node has no kernel for it on a CPU."""
+    if node.op in EVERYWHERE:
+        return None
     layout = node.attr["data_format"].s.decode() if "data_format" in node.attr else ""
     return layout if layout in TO_LAST else None
 
@@ -62,7 +65,7 @@ def _turned(node: Any) -> Iterable[Any]:
     layout = _layout(node)
     if layout is None:
         return [node]
-    if node.op not in (*ALIGNED, *OTHERS):
+    if node.op not in ALIGNED:
         raise UnsupportedModelError(
             f"TensorFlow cannot run {node.op} in the layout {layout} on a CPU, and it cannot be turned here",
             hint="Build the model with data_format='channels_last' and load the same weights.",

@@ -61,6 +61,7 @@ def frozen_graph(path: Path, request: ConversionRequest) -> Source:
 def graph_source(graph_def: Any, inputs: dict[str, str], outputs: dict[str, str]) -> Source:
     """A GraphDef without variables between named tensors: `inputs` and `outputs` map names to tensors."""
     ports = _graph_ports(graph_def, inputs)
+    _drop_waiting(graph_def, inputs)
 
     def call(*tensors: Any) -> dict[str, Any]:
         fed = {_tensor_name(name): tensor for name, tensor in zip(inputs.values(), tensors)}
@@ -69,6 +70,14 @@ def graph_source(graph_def: Any, inputs: dict[str, str], outputs: dict[str, str]
         return dict(zip(outputs, results))
 
     return Source(call, ports, graph_def)
+
+
+def _drop_waiting(graph_def: Any, inputs: Mapping[str, str]) -> None:
+    """Let no node wait for a placeholder that another tensor replaces: nothing would ever feed it."""
+    replaced = {f"^{_node_name(name)}" for name in inputs.values()}
+    for node in graph_def.node:
+        if replaced.intersection(node.input):
+            node.input[:] = [name for name in node.input if name not in replaced]
 
 
 def function(model: Any) -> Source:

@@ -33,7 +33,15 @@ def saved_model(path: Path, request: ConversionRequest) -> Source:
     try:
         with quiet(), tf.device("/cpu:0"):
             return _source(path, tags, wanted)
-    except (OSError, ValueError, KeyError, RuntimeError, AttributeError, tf.errors.OpError) as error:
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        RuntimeError,
+        AttributeError,
+        AssertionError,
+        tf.errors.OpError,
+    ) as error:
         raise UnsupportedFileError(
             f"TensorFlow cannot load SavedModel {path.name}: {first(error)}"
         ) from error
@@ -44,7 +52,7 @@ def _source(path: Path, tags: list[str] | None, wanted: Any) -> Source:
     graph = next((g for g in proto.meta_graphs if not tags or set(g.meta_info_def.tags) == set(tags)), None)
     if graph is not None and not graph.HasField("object_graph_def"):
         return _version_1(path, graph, wanted)
-    loaded = _loaded(path, tags)
+    loaded = _loaded(path, proto, tags)
     name = _chosen(loaded.signatures, wanted)
     return _version_2(loaded, loaded.signatures[name])
 
@@ -96,29 +104,25 @@ def _version_1(path: Path, graph: Any, wanted: Any) -> Source:
         )
 
 
-def _loaded(path: Path, tags: list[str] | None) -> Any:
+def _loaded(path: Path, proto: Any, tags: list[str] | None) -> Any:
+    """The object of a SavedModel, without an optimiser's slots, whose class only tf_keras registers."""
     tf = tensorflow()
-    try:
+    nodes = [node for graph in proto.meta_graphs for node in graph.object_graph_def.nodes]
+    if not any(node.slot_variables for node in nodes):
         return tf.saved_model.load(str(path), tags=tags)
-    except AttributeError as error:
-        # Keras 2 saved its optimiser's slots, whose class only tf_keras registers when imported.
-        if "add_slot" not in str(error):
-            raise
-    with _without_slots(path) as stripped:
+    for node in nodes:
+        del node.slot_variables[:]
+    with _beside(path, proto) as stripped:
         return tf.saved_model.load(str(stripped), tags=tags)
 
 
 @contextlib.contextmanager
-def _without_slots(path: Path) -> Iterator[Path]:
-    """A SavedModel's folder with links to its variables, and without the slots of its optimiser."""
-    proto = _proto(path)
-    for graph in proto.meta_graphs:
-        for node in graph.object_graph_def.nodes:
-            del node.slot_variables[:]
+def _beside(path: Path, proto: Any) -> Iterator[Path]:
+    """A folder with `proto` as its SavedModel, and links to the variables and assets of `path`."""
     with tempfile.TemporaryDirectory(prefix="zoo-") as folder:
-        stripped = Path(folder)
-        (stripped / "saved_model.pb").write_bytes(proto.SerializeToString())
+        beside = Path(folder)
+        (beside / "saved_model.pb").write_bytes(proto.SerializeToString())
         for part in path.iterdir():
             if part.is_dir():
-                (stripped / part.name).symlink_to(part.resolve())
-        yield stripped
+                (beside / part.name).symlink_to(part.resolve())
+        yield beside

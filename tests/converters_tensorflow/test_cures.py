@@ -212,3 +212,33 @@ def test_every_handler_is_needed(tf):
     shared = set(tensorflow_operations.handlers()) & set(tf_op.create_mapping(18, None))
 
     assert shared == {"LookupTableFindV2"}
+
+
+def test_nearest_upsampling_is_written_as_the_opset_has_it(keras, converter):
+    layers = [keras.layers.UpSampling2D((2, 3)), keras.layers.Resizing(7, 11, interpolation="nearest")]
+    conversion = convert_live(converter, keras.Sequential([keras.Input((5, 4, 2)), *layers]))
+
+    modes = {
+        attribute.s
+        for node in conversion.proto.graph.node
+        for attribute in node.attribute
+        if attribute.name == "coordinate_transformation_mode"
+    }
+    assert b"tf_half_pixel_for_nn" not in modes
+    assert modes
+    assert conversion.difference(2) == 0
+
+
+def test_a_layer_normalised_channel_first_is_left_as_it_is(tf, converter):
+    """Keras 2 normalises layers so, and TensorFlow has that kernel on a CPU."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 6], tf.float32, name="x")])
+    def normalise(x: Any) -> Any:
+        rows = tf.shape(x)[0]
+        image = tf.reshape(x, [1, rows, 6, 1])
+        y, *_ = tf.compat.v1.nn.fused_batch_norm(
+            image, tf.ones([rows]), tf.zeros([rows]), data_format="NCHW", epsilon=1e-3
+        )
+        return {"normal": tf.reshape(y, tf.shape(x))}
+
+    assert convert_live(converter, normalise).difference(4) < 1e-5

@@ -47,17 +47,16 @@ def test_basic_pitchs_saved_model_equals_tensorflow_and_its_authors_onnx(wheels,
     compared = conversion.both({"input_2": sound})
 
     answers = theirs.run(None, {theirs.get_inputs()[0].name: sound})
-    by_shape = sorted_by_content(answers)
     for name, expected, actual in compared:
-        assert np.abs(expected - actual).max() < 5e-4, name
-        assert (
-            min(np.abs(actual - answer).max() for answer in by_shape if answer.shape == actual.shape) < 1e-5
-        )
+        # The model takes logarithms of energies that a clear chord leaves near zero: TensorFlow's answer
+        # is off from ours and from theirs by the same amount.
+        assert np.abs(expected - actual).max() < 3e-3, name
+        assert nearest(actual, answers) < 1e-6, name
 
 
-def sorted_by_content(answers: list[np.ndarray]) -> list[np.ndarray]:
-    """Their outputs have generated names; two share a shape, so the nearest one is compared."""
-    return sorted(answers, key=lambda answer: answer.shape)
+def nearest(value: np.ndarray, answers: list[np.ndarray]) -> float:
+    """The distance to the nearest of their outputs, whose names are generated and whose shapes repeat."""
+    return min(float(np.abs(value - answer).max()) for answer in answers if answer.shape == value.shape)
 
 
 def test_basic_pitchs_tflite_equals_tflite(wheels, sound, converter):
