@@ -44,7 +44,11 @@ def known_inputs(source: OnnxSource, request: ConversionRequest) -> Inputs:
 
 
 def tried_axes(source: OnnxSource, known: Inputs) -> tuple[dict[str, tuple[int, ...]], tuple[str, ...]]:
-    """Sizes of the dynamic axes at which the graph runs, and what to know where there are none."""
+    """Sizes of the dynamic axes at which the graph runs, and what to know where there are none.
+
+    Raises `CheckError` where ONNX Runtime does not load the model at all.
+    """
+    assert source.session is not None
     if not symbols(known.specs) or any(spec.dtype == "string" for spec in known.specs):
         return {}, ()
     trial = tried(source.run, known)

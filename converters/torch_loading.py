@@ -55,7 +55,13 @@ def _load_scripted(path: Path, options: Mapping[str, Any]) -> TorchModel:
 
     with quiet():
         module = _read(path, lambda: torch.jit.load(str(path), map_location="cpu"))
-    return TorchModel(_submodule(module.eval(), options))
+    part = _submodule(module.eval(), options)
+    if not hasattr(part, "forward"):
+        raise UnsupportedModelError(
+            f"{path.name} is a scripted {part.original_name} without forward()",
+            hint="Script a module whose forward() calls the method that you want.",
+        )
+    return TorchModel(part)
 
 
 def _load_state_dict(path: Path, options: Mapping[str, Any]) -> TorchModel:

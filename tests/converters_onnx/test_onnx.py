@@ -90,6 +90,14 @@ def test_an_invalid_graph_does_not_pass_the_check(tmp_path: Path) -> None:
         converted(write(model, tmp_path))
 
 
+def test_a_model_that_the_runtime_does_not_load_is_no_reference(tmp_path: Path) -> None:
+    model = graphs.dense()
+    model.graph.node[1].op_type, model.graph.node[1].domain = "Mystery", "some.company"
+    model.opset_import.add(domain="some.company", version=1)
+    with pytest.raises(CheckError, match="does not load"):
+        loaded(write(model, tmp_path))
+
+
 def test_a_file_that_is_no_onnx_is_named(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(b"\xff\xfenot a model")

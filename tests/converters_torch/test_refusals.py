@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -226,6 +227,19 @@ def test_a_wrong_builder_is_the_callers_mistake(weights: Path, options: dict, me
 def test_an_opset_that_no_route_reaches_is_refused() -> None:
     with pytest.raises(UnsupportedModelError, match="no route to ONNX"):
         convert(seeded(Net), request(inputs=[IMAGES], opset=99))
+
+
+def test_a_scripted_module_without_forward_is_refused(tmp_path: Path) -> None:
+    class Stored(torch.nn.Module):
+        @torch.jit.export
+        def encode(self, x: torch.Tensor) -> torch.Tensor:
+            return x + 1
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        path = saved(torch.jit.script(Stored()), tmp_path / "stored.pt")
+    with pytest.raises(UnsupportedModelError, match=r"scripted Stored without forward"):
+        convert(None, request(path, "torchscript", inputs=["x:float32[batch,3]"]))
 
 
 def test_a_live_object_that_is_no_module_is_refused() -> None:
