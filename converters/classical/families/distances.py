@@ -1,0 +1,155 @@
+"""Distances from rows to fitted points, [N, points] in float64.
+
+Source: sklearn/metrics/_dist_metrics.pyx.tp (trees: sums over the features in their order, of the
+differences themselves) and sklearn/metrics/pairwise.py (1.9).
+
+- `Metric.ranks` compare as the distances do: squares for euclidean, powers for minkowski. Neighbours
+  are chosen and radii compared by them, as the source's trees do.
+- differences are added feature after feature, as the source does, for up to `MOST_IN_ORDER` features;
+  beyond that in the order that ONNX Runtime chooses.
+- `expanded` is ``|y|² - 2xy (+ |x|²)``, by which the source finds nearest centres and its
+  euclidean_distances; it cancels where the source cancels.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Callable, Mapping
+
+from converters.classical import idioms
+from converters.classical.graph import Value
+from zoo.records import record
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from converters.classical.graph import Graph
+
+MOST_IN_ORDER = 40
+"""Features that are added one by one; three nodes each."""
+
+Step = Callable[[Value], Value]
+
+
+@record
+class Metric:
+    """A distance: its name as the source resolved it, and its parameters."""
+
+    name: str
+    parameters: Mapping[str, Any]
+
+    @property
+    def power(self) -> float:
+        """The power of which a rank is: distance = rank ** (1 / power)."""
+        if self.name in ("euclidean", "l2", "seuclidean"):
+            return 2.0
+        return float(self.parameters.get("p", 2.0)) if self.name == "minkowski" else 1.0
+
+    def rank_of(self, radius: float) -> float:
+        """The rank of a distance, computed as the source does."""
+        return radius**self.power if self.power != 1.0 else radius
+
+
+def ranks(graph: Graph, x: Value, points: np.ndarray, metric: Metric) -> Value:
+    """Numbers that order as the distances from x [N, F] to points [S, F] do: [N, S] float64.
+
+    Raises `UnsupportedModelError` for a metric that is not known here.
+    """
+    import numpy as np
+
+    x, points = graph.cast(x, "float64"), np.asarray(points, dtype=np.float64)
+    name, weights = metric.name, metric.parameters.get("w")
+    if name == "sqeuclidean" or (metric.power == 2.0 and name != "seuclidean" and weights is None):
+        return summed(graph, x, points, lambda d: graph.mul(d, d))
+    if name in ("manhattan", "l1", "cityblock"):
+        return summed(graph, x, points, lambda d: graph.op("Abs", d))
+    if name in ("chebyshev", "infinity"):
+        return _largest(graph, x, points)
+    if name == "minkowski":
+        return _minkowski(graph, x, points, metric)
+    if name == "cosine":
+        return cosine_distances(graph, x, points)
+    raise graph.refuse(f"the metric {name!r} has no converter")
+
+
+def distances(graph: Graph, rank: Value, metric: Metric) -> Value:
+    """Distances of ranks."""
+    if metric.power == 1.0:
+        return rank
+    if metric.power == 2.0:
+        return graph.op("Sqrt", rank)
+    return graph.pow(rank, 1.0 / metric.power)
+
+
+def summed(graph: Graph, x: Value, points: np.ndarray, step: Step) -> Value:
+    """The sum over the features of step(x - point)."""
+    import numpy as np
+
+    if not 1 <= points.shape[1] <= MOST_IN_ORDER:
+        return graph.op("ReduceSum", step(_differences(graph, x, points)), np.array([2]), keepdims=0)
+    total: Value | None = None
+    for index in range(points.shape[1]):
+        term = step(_difference(graph, x, points, index))
+        total = term if total is None else graph.add(total, term)
+    assert total is not None
+    return total
+
+
+def _largest(graph: Graph, x: Value, points: np.ndarray) -> Value:
+    import numpy as np
+
+    apart = graph.op("Abs", _differences(graph, x, points))
+    return graph.op("ReduceMax", apart, np.array([2]), keepdims=0)
+
+
+def _minkowski(graph: Graph, x: Value, points: np.ndarray, metric: Metric) -> Value:
+    if metric.parameters.get("w") is not None:
+        raise graph.refuse("minkowski distances with weights have no converter")
+    power = metric.power
+    if power == 1.0:
+        return summed(graph, x, points, lambda d: graph.op("Abs", d))
+    return summed(graph, x, points, lambda d: graph.pow(graph.op("Abs", d), power))
+
+
+def _difference(graph: Graph, x: Value, points: np.ndarray, index: int) -> Value:
+    column = x if points.shape[1] == 1 else idioms.take_columns(graph, x, [index])
+    return graph.sub(column, points[None, :, index])
+
+
+def _differences(graph: Graph, x: Value, points: np.ndarray) -> Value:
+    """[N, S, F]."""
+    return graph.sub(idioms.upright(graph, x), points[None])
+
+
+def cosine_distances(graph: Graph, x: Value, points: np.ndarray) -> Value:
+    """1 - cosine_similarity, within [0, 2]."""
+    apart = graph.sub(1.0, cosine_similarities(graph, x, points))
+    return idioms.clip(graph, apart, 0.0, 2.0)
+
+
+def cosine_similarities(graph: Graph, x: Value, points: np.ndarray) -> Value:
+    """Rows of length 0 stay 0, as sklearn.preprocessing.normalize leaves them."""
+    import numpy as np
+
+    lengths = np.linalg.norm(points, axis=1, keepdims=True)
+    unit = points / np.where(lengths == 0, 1, lengths)
+    length = graph.op("Sqrt", idioms.row_sum(graph, graph.mul(x, x)))
+    none = graph.equal(length, 0)
+    return graph.matmul(graph.div(x, graph.where(none, 1.0, length)), unit.T)
+
+
+def expanded(graph: Graph, x: Value, points: np.ndarray, whole: bool = True) -> Value:
+    """|x|² (if `whole`) + |y|² - 2 x y of x [N, F] and points [S, F], in x's dtype; not below 0 if whole."""
+    import numpy as np
+
+    points = np.asarray(points).astype(x.dtype)
+    norms = np.einsum("ij,ij->i", points, points)
+    half = graph.op("Gemm", x, np.ascontiguousarray(points.T), norms, alpha=-2.0)
+    if not whole:
+        return half
+    own = idioms.row_sum(graph, graph.mul(x, x))
+    return graph.maximum(graph.add(half, own), 0.0)
+
+
+def nearest(graph: Graph, x: Value, points: np.ndarray) -> Value:
+    """The nearest point of each row, the first of equals, as pairwise_distances_argmin has it: [N]."""
+    return idioms.argmin(graph, expanded(graph, x, points, whole=False))
