@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import pickle
+import re
 import struct
 import warnings
 import zipfile
@@ -88,6 +89,13 @@ def overlapping() -> bytes:
     return bytes(data)
 
 
+def misplaced() -> bytes:
+    data = bytearray(honest())
+    last = data.rindex(b"PK\x01\x02")
+    data[last + 42 : last + 46] = struct.pack("<I", 1)
+    return bytes(data)
+
+
 def trailing() -> bytes:
     return honest() + b"hidden"
 
@@ -111,6 +119,7 @@ ZIPS: dict[Callable[[], bytes], str] = {
     renamed_locally: "in its local header",
     other_size_locally: "other sizes",
     overlapping: "overlap",
+    misplaced: "local header|lie outside",
     trailing: "after the zip directory",
     symbolic_link: "symbolic link",
 }
@@ -120,7 +129,7 @@ ZIPS: dict[Callable[[], bytes], str] = {
 def test_a_zip_trick_is_refused(forge: Callable[[], bytes], tmp_path: Path) -> None:
     (tmp_path / "m.pt").write_bytes(forge())
 
-    assert ZIPS[forge] in reasons(tmp_path / "m.pt")
+    assert re.search(ZIPS[forge], reasons(tmp_path / "m.pt"))
 
 
 def test_the_same_zip_without_a_trick_is_allowed(tmp_path: Path) -> None:

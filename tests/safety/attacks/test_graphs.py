@@ -121,6 +121,18 @@ def test_a_frozen_graph_that_writes_is_refused(tmp_path: Path) -> None:
     assert "WriteFile" in reasons(tmp_path / "m.pb")
 
 
+def test_a_function_that_a_frozen_graph_calls_is_audited(tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    inner = tf.function(writes("/x"), input_signature=[tf.TensorSpec([None], tf.float32)])
+    outer = tf.function(lambda x: inner(x), input_signature=[tf.TensorSpec([None], tf.float32)])
+    graph = outer.get_concrete_function().graph.as_graph_def()
+    assert not any(node.op == "WriteFile" for node in graph.node)
+    (tmp_path / "m.pb").write_bytes(graph.SerializeToString())
+
+    assert "WriteFile" in reasons(tmp_path / "m.pb")
+
+
 def test_a_tflite_file_with_such_an_operation_is_refused(tmp_path: Path) -> None:
     import tensorflow as tf
 
