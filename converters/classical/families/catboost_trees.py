@@ -64,8 +64,8 @@ class CatBoost(Emitter):
         if model.unreadable:
             raise self.refuse(
                 f"it uses {_REFUSED[model.unreadable[0]]}{self._culprits(model)}",
-                hint="Train with one_hot_max_size at least the number of categories and "
-                "--sample rows to convert, or encode the columns before CatBoost.",
+                hint="Encode the columns before CatBoost, or train with one_hot_max_size at least the number "
+                "of categories and give --sample rows.csv.",
             )
         return model
 
