@@ -15,6 +15,9 @@ from zoo.verification.metrics import PIECE, ErrorStatistics
 from zoo.verification.pairing import Pairing, pair_outputs, same_shape
 from zoo.verification.tolerances import (
     MAX_EXCUSED,
+    ON_THE_BOUNDARY,
+    ON_THE_LINE,
+    PERTURBATION,
     PRECISIONS,
     QUIET,
     UNSTEADY,
@@ -139,6 +142,10 @@ def limit_of(pair: Pair, criteria: Criteria) -> Limit:
     # Where all is zero by cancellation the graph may be left with rounding of what cancelled.
     scale = max(magnitude(pair.expected), QUIET * criteria.scales.get(pair.name, 0.0))
     noise = _noise(pair, criteria)
+    if noise is not None and noise.method == PERTURBATION and scale > 0:
+        # What is rounded inside is as large for rows with small answers, and moving such rows by one of
+        # their own units shows little of it.
+        noise = replace(noise, level=noise.level * max(1.0, criteria.scales.get(pair.name, 0.0) / scale))
     limit = limit_for(precision, scale, criteria.policy, noise)
     if noise is None or noise.values is None:
         return limit
@@ -222,6 +229,8 @@ def _number_details(pair: Pair, statistics: ErrorStatistics) -> dict[str, Any]:
 def _compare_labels(pair: Pair, criteria: Criteria, scores: ScorePair | None) -> OutputComparison:
     noise = _noise(pair, criteria)
     unstable = None if noise is None or noise.values is None else noise.values > 0
+    if unstable is not None and pair.family in ON_THE_BOUNDARY and unstable.mean() > ON_THE_LINE:
+        unstable = unstable | True
     flips = find_flips(pair.expected, pair.actual, scores, unstable)
     reason = _flip_reason(pair, flips)
     details: dict[str, Any] = {

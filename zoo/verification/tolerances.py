@@ -35,6 +35,7 @@ PRECISIONS = {
 
 NOISE_FACTOR = {"float64": 32.0, "perturbation": 64.0}
 """Errors up to this many times the source's own rounding noise are rounding, by how it was measured."""
+PERTURBATION = "perturbation"
 NOISE_FLOOR = 16.0
 """And up to this many units in the last place of the output's largest element."""
 QUIET = 1e-3
@@ -44,6 +45,9 @@ MAX_EXCUSED = 0.05
 the boundary on purpose."""
 ON_THE_BOUNDARY = frozenset({"boundary", "boundary_all", "decision"})
 """Families whose rows are placed where answers jump."""
+ON_THE_LINE = 0.1
+"""Where more labels than this change in the source itself by one rounding, all rows of a family that sits on
+the boundary are taken to lie on it."""
 UNSTEADY = ON_THE_BOUNDARY | {"large", "zeros", "small"}
 """And those in whose rows much may tie, or the source's answer may be all rounding."""
 

@@ -170,4 +170,45 @@ FAULTS = {
     "poisson": (poisson, (link_lost,)),
 }
 
-HONEST = {"forest": forest, "logistic": logistic, "poisson": poisson}
+
+def _classifiers():
+    from sklearn.ensemble import AdaBoostClassifier, GradientBoostingClassifier
+    from sklearn.naive_bayes import GaussianNB
+    from sklearn.neighbors import KNeighborsClassifier
+    from sklearn.neural_network import MLPClassifier
+    from sklearn.svm import SVC
+
+    yield "support_vectors", SVC(probability=True, random_state=0)
+    yield "neighbours", KNeighborsClassifier()
+    yield "naive_bayes", GaussianNB()
+    yield (
+        "perceptron",
+        MLPClassifier(hidden_layer_sizes=(32, 16), solver="lbfgs", max_iter=5000, tol=1e-2, random_state=0),
+    )
+    yield "boosted_trees", GradientBoostingClassifier(n_estimators=20, random_state=0)
+    yield "boosted_stumps", AdaBoostClassifier(n_estimators=10, random_state=0)
+
+
+def _regressors():
+    from sklearn.ensemble import ExtraTreesRegressor
+    from sklearn.gaussian_process import GaussianProcessRegressor
+    from sklearn.gaussian_process.kernels import RBF, WhiteKernel
+    from sklearn.linear_model import GammaRegressor, Ridge
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import PolynomialFeatures
+    from sklearn.svm import SVR
+
+    yield "gaussian_process", GaussianProcessRegressor(RBF() + WhiteKernel(), random_state=0)
+    yield "support_vector_regression", SVR()
+    yield "polynomial", make_pipeline(PolynomialFeatures(3), Ridge())
+    yield "extra_trees", ExtraTreesRegressor(10, random_state=0)
+    yield "gamma", GammaRegressor()
+
+
+def honest():
+    """Fitted models whose conversion by skl2onnx 1.20 is right."""
+    for name, model in _classifiers():
+        yield name, lambda model=model: model.fit(X, CLASSES)
+    for name, model in _regressors():
+        target = COUNTS + 1 if name == "gamma" else SCORES
+        yield name, lambda model=model, target=target: model.fit(X, target)

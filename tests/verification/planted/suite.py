@@ -35,6 +35,8 @@ def entries() -> Iterator[Entry]:
         yield Entry(name, "PyTorch", lambda name=name: _torch(name), faults)
     for name, (make, faults) in sklearn_faults.FAULTS.items():
         yield Entry(name, "scikit-learn", lambda make=make: _sklearn(make, {}), faults)
+    for name, make in sklearn_faults.honest():
+        yield Entry(name, "scikit-learn", lambda make=make, name=name: _sklearn(make, {}, name))
     for name, (make, options, why) in sklearn_faults.UPSTREAM.items():
         yield Entry(name, "scikit-learn", lambda m=make, o=options: _sklearn(m, o), upstream=why)
 
@@ -61,8 +63,8 @@ def _torch(name: str) -> Subject:
     return Subject(PreciseTorch(), model, _folder(name), options, inputs)
 
 
-def _sklearn(make: Callable[[], Any], options: dict[str, Any]) -> Subject:
-    return Subject(PlainSklearn(), make(), _folder(make.__name__), options)
+def _sklearn(make: Callable[[], Any], options: dict[str, Any], name: str = "") -> Subject:
+    return Subject(PlainSklearn(), make(), _folder(name or make.__name__), options)
 
 
 def _folder(name: str) -> Path:
