@@ -5,13 +5,12 @@ from __future__ import annotations
 import inspect
 import json
 import pickle
-import sys
 import warnings
 from importlib import import_module
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Mapping
 
+from converters.torch_code import imported, provide_classes
 from converters.torch_model import TorchModel
 from converters.torch_quiet import quiet
 from converters.torch_weights import load_weights, selected_weights
@@ -84,7 +83,8 @@ def _load_safetensors(path: Path, options: Mapping[str, Any]) -> TorchModel:
 def _load_module(path: Path, options: Mapping[str, Any]) -> TorchModel:
     import torch
 
-    _provide_classes(options)
+    if "classes" in options:
+        provide_classes(str(options["classes"]), path.parent)
     try:
         with warnings.catch_warnings():
             # The source code that torch < 1.13 saved beside a class; the class at hand is what runs.
@@ -151,7 +151,7 @@ def _built(state: Any, path: Path, options: Mapping[str, Any]) -> TorchModel:
             f"{path.name} holds weights only; the module that they belong to is not in the file",
             hint="--builder module:callable (or net.py:callable) gives the function that builds it.",
         )
-    build = imported(target)
+    build = imported(str(target), path.parent)
     kwargs = dict(options.get("builder_kwargs") or {})
     module = _call_builder(build, target, _with_config(build, kwargs, path))
     load_weights(module, selected_weights(state, options, path.name), options, path.name)
@@ -179,57 +179,6 @@ def _call_builder(build: Callable[..., Any], target: str, kwargs: Mapping[str, A
     if not isinstance(module, torch.nn.Module):
         raise UsageError(f"builder {target} returned a {type(module).__name__}, not a torch.nn.Module")
     return module
-
-
-def imported(target: str) -> Callable[..., Any]:
-    """What ``module:name`` or ``path/to/file.py:name`` names; raises `UsageError` where it is not there."""
-    place, _, name = target.rpartition(":")
-    if not place:
-        raise UsageError(
-            f"builder {target!r} is not module:callable", hint="For example mypackage.nets:resnet"
-        )
-    module = _imported_module(place)
-    found = module
-    for part in name.split("."):
-        found = getattr(found, part, None)
-    if not callable(found):
-        raise UsageError(f"{place} has no callable {name!r}")
-    return found  # type: ignore[no-any-return]
-
-
-def _imported_module(place: str) -> Any:
-    if place.endswith(".py"):
-        return _module_of_file(Path(place))
-    try:
-        return import_module(place)
-    except ImportError as error:
-        raise UsageError(
-            f"cannot import {place}: {error}",
-            hint="Is its folder on PYTHONPATH? A file is named as net.py:callable.",
-        ) from error
-
-
-def _module_of_file(path: Path) -> Any:
-    if not path.is_file():
-        raise UsageError(f"there is no file {path}")
-    spec = spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    sys.modules.setdefault(path.stem, module)
-    spec.loader.exec_module(module)
-    return module
-
-
-def _provide_classes(options: Mapping[str, Any]) -> None:
-    """Let a pickle find its classes: those of a script were saved as ``__main__.Name``."""
-    place = options.get("classes")
-    if place is None:
-        return
-    main = sys.modules["__main__"]
-    for name, value in vars(_imported_module(place)).items():
-        if isinstance(value, type) and not hasattr(main, name):
-            setattr(main, name, value)
 
 
 def _submodule(module: Any, options: Mapping[str, Any]) -> Any:

@@ -130,3 +130,17 @@ def test_a_recurrent_net_keeps_its_length_dynamic() -> None:
     assert max(errors) < 1e-5
     shape = converted.graph.graph.output[0].type.tensor_type.shape.dim
     assert [dim.dim_param or dim.dim_value for dim in shape] == ["batch", "length", 3]
+
+
+@pytest.mark.parametrize("builder", ["near_net.py:make", "near_net:make"])
+def test_a_builder_is_found_beside_its_weights(
+    builder: str, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sys
+
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setitem(sys.modules, "near_net", None)
+    monkeypatch.delitem(sys.modules, "near_net")
+    (weights.parent / "near_net.py").write_text(f"from {NETS} import Net as make\n")
+    converted = convert(None, request(weights, "state_dict", inputs=[IMAGES], options={"builder": builder}))
+    assert converted.error(image=normal(2, 3, 16, 16)) < 1e-5
