@@ -120,7 +120,7 @@ def run(
     )
     if end.status == FAILED and end.stderr.startswith("zoo: the jail"):
         raise WorkerError(
-            end.stderr.strip().removeprefix("zoo: "), hint="`zoo doctor` shows which levels work."
+            end.stderr.strip().removeprefix("zoo: "), hint="Choose another level: `zoo.sandbox.level()` names the best that works here."
         )
     return Completed(
         exit_code=end.status if end.status >= 0 else None,
@@ -142,7 +142,7 @@ def _command(
     if which == levels.BWRAP:
         bwrap = levels.bwrap()
         if bwrap is None or descriptor is None:
-            raise WorkerError("bubblewrap does not work here", hint="`zoo doctor` shows which levels work.")
+            raise WorkerError("bubblewrap does not work here", hint="Choose another level: `zoo.sandbox.level()` names the best that works here.")
         return launched(lines, [*bwrap_command(bwrap, folder, spec, descriptor), *argv])
     if which == levels.LANDLOCK:
         return launched([*lines, *landlock_lines(folder, spec, limits.forks)], argv)
