@@ -70,8 +70,10 @@ def test_public_names_are_pinned() -> None:
         "VerifiedModel",
         "ZooError",
         "__version__",
+        "bom",
         "bundle",
         "cache",
+        "check_certificate",
         "convert",
         "export",
         "import_bundle",
@@ -82,6 +84,7 @@ def test_public_names_are_pinned() -> None:
         "pull",
         "samples",
         "search",
+        "sign",
         "validate",
         "verify",
     ]

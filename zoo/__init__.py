@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from zoo import cache
     from zoo.api import convert, export, info, list, load, pull, samples, search, verify
+    from zoo.certificates import bom, check_certificate, sign
     from zoo.errors import ZooError
     from zoo.nightly import validate
     from zoo.projects import bundle, import_bundle, lock
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "zoo.api": ("convert", "export", "info", "list", "load", "pull", "samples", "search", "verify"),
+    "zoo.certificates": ("bom", "check_certificate", "sign"),
     "zoo.nightly": ("validate",),
     "zoo.projects": ("bundle", "import_bundle", "lock"),
     "zoo.errors": ("ZooError",),
@@ -63,8 +65,10 @@ __all__ = [
     "VerifiedModel",
     "ZooError",
     "__version__",
+    "bom",
     "bundle",
     "cache",
+    "check_certificate",
     "convert",
     "export",
     "import_bundle",
@@ -75,6 +79,7 @@ __all__ = [
     "pull",
     "samples",
     "search",
+    "sign",
     "validate",
     "verify",
 ]

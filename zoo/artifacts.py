@@ -50,9 +50,14 @@ def folder_digest(digests: Mapping[str, str]) -> str:
 
 
 def model_files(model: Path) -> list[Path]:
-    """A converted ONNX file and, above 2 GB, the one file of external data beside it; main file last."""
+    """A converted ONNX file, last, after its one file of external data where it has one (above 2 GB)."""
     data = model.with_name(model.name + ".data")
     return [data, model] if data.is_file() else [model]
+
+
+def certificate_beside(model: Path) -> Path:
+    """Where the certificate of a model file lies."""
+    return model.with_name(model.name + ".zoo.json")
 
 
 @contextlib.contextmanager

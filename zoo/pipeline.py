@@ -15,7 +15,7 @@ from zoo import artifacts, plugins, wire
 from zoo.artifacts import workspace
 from zoo.detect import detect
 from zoo.errors import UnsupportedFileError, UsageError
-from zoo.proof import Proof, compared, judged_here, proven, stamped
+from zoo.proof import Proof, certified, compared, judged_here, proven, stamped
 from zoo.records import (
     Artifact,
     ConversionRequest,
@@ -61,7 +61,7 @@ def recalled(entry: RegistryEntry, store: Store) -> VerifiedModel | None:
     if not isinstance(value, dict) or any(store.find(digest) is None for digest in value["files"].values()):
         return None
     pinned = {file.path: file.sha256 for file in entry.files}
-    if entry.kind == "zoo" and None not in pinned.values() and value["files"] != pinned:
+    if entry.kind == "zoo" and None not in pinned.values() and not pinned.items() <= value["files"].items():
         return None  # an imported record may say anything; the registry's digests decide
     try:
         verified: VerifiedModel = wire.from_json(VerifiedModel, value["verified"])
@@ -73,11 +73,19 @@ def recalled(entry: RegistryEntry, store: Store) -> VerifiedModel | None:
 
 
 def pulled_files(entry: RegistryEntry, store: Store) -> dict[str, str]:
-    """{relative path: sha256} of the ONNX model that a pull of `entry` left, main file first."""
+    """{relative path: sha256} of the ONNX model that a pull of `entry` left, main file first.
+
+    Without its certificate, which holds the time and so differs from pull to pull.
+    """
     value = store.recall("pulls", pull_key(entry))
     assert isinstance(value, dict)
-    main = value["main"]
-    return {main: value["files"][main], **value["files"]}
+    main = Path(value["main"])
+    files = {
+        path: digest
+        for path, digest in value["files"].items()
+        if path != str(artifacts.certificate_beside(main))
+    }
+    return {str(main): files[str(main)], **files}
 
 
 def pull_key(entry: RegistryEntry) -> str:
@@ -98,12 +106,33 @@ def _brought(entry: RegistryEntry, store: Store, settings: Settings) -> Verified
     with workspace() as folder:
         if detection.framework == "onnx":
             proof = compared(artifact.path, request, folder, settings)
+            digests |= _certificate(proof, request, entry, folder, store)
         else:
             proof = proven(request, f"{entry.name}.onnx", folder, settings)
-            proof = replace(proof, model=stamped(proof, request))
-            digests = {path.name: store.add(path).digest for path in artifacts.model_files(proof.model_path)}
+            proof = replace(proof, model=stamped(proof, request, entry.licence))
+            digests = {path.name: store.add(path).digest for path in _written(proof.model_path)}
         verified = VerifiedModel(proof.model, proof.report, None, detection, artifact.digest)
         return _kept(entry, store, verified, digests)
+
+
+def _certificate(
+    proof: Proof, request: ConversionRequest, entry: RegistryEntry, folder: Path, store: Store
+) -> dict[str, str]:
+    """The certificate of a file whose bytes are pinned: beside it only, {path: digest}."""
+    from zoo.verification.certificate import dumps
+
+    if not proof.report.passed:
+        return {}
+    path = artifacts.certificate_beside(folder / entry.files[0].path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(dumps(certified(proof, request, entry.licence)), encoding="utf-8")
+    return {path.relative_to(folder).as_posix(): store.add(path).digest}
+
+
+def _written(model: Path) -> list[Path]:
+    """All files of a converted model, the main file last."""
+    certificate = artifacts.certificate_beside(model)
+    return [*([certificate] if certificate.exists() else []), *artifacts.model_files(model)]
 
 
 def fetch_files(entry: RegistryEntry, store: Store, settings: Settings) -> dict[str, str]:
@@ -181,8 +210,11 @@ def write_out(verified: VerifiedModel, output: Path, force: bool) -> VerifiedMod
     """Copy a pulled model out of the store, its external data beside it."""
     output = output / verified.path.name if output.is_dir() else output
     artifacts.refuse_existing(output, force)
-    beside = [path for path in verified.path.parent.rglob("*") if path.is_file() and path != verified.path]
-    targets = {path: output.parent / path.relative_to(verified.path.parent) for path in beside}
+    folder, certificate = verified.path.parent, artifacts.certificate_beside(verified.path)
+    beside = [path for path in folder.rglob("*") if path.is_file() and path != verified.path]
+    targets = {path: output.parent / path.relative_to(folder) for path in beside}
+    if certificate in targets:
+        targets[certificate] = artifacts.certificate_beside(output)
     artifacts.publish({**targets, verified.path: output}, force)
     return replace(verified, model=replace(verified.model, path=output.absolute()))
 
@@ -198,11 +230,17 @@ def convert(
     Raises `VerificationError` and leaves nothing at `output` when the outputs differ, unless
     `settings.keep_unverified`; then the file's metadata says ``zoo.verification = mismatch``.
     """
-    artifacts.refuse_existing(output, settings.force)
+    refuse_outputs(output, settings.force)
     refuse_unsafe(request.artifact.path, detection, settings)
     with workspace() as folder:
         proof = proven(request, output.name, folder, settings)
         return _published(proof, request, output, settings, detection)
+
+
+def refuse_outputs(output: Path, force: bool) -> None:
+    """Raise `OutputExistsError` unless the model and its certificate may be written."""
+    artifacts.refuse_existing(output, force)
+    artifacts.refuse_existing(artifacts.certificate_beside(output), force)
 
 
 def request_for(
@@ -224,8 +262,11 @@ def _published(
 ) -> VerifiedModel:
     settings.on_stage("write")
     model = stamped(proof, request)
-    files = {path: output.parent / path.name for path in artifacts.model_files(proof.model_path)}
-    artifacts.publish(files, settings.force)
+    if settings.force and not proof.report.passed:
+        artifacts.certificate_beside(output).unlink(missing_ok=True)  # it was for the file that is replaced
+    artifacts.publish(
+        {path: output.parent / path.name for path in _written(proof.model_path)}, settings.force
+    )
     model = replace(model, path=output.absolute())
     return VerifiedModel(model, proof.report, None, detection, request.artifact.digest)
 
@@ -273,7 +314,7 @@ def export(
     from zoo.tensors import save_tensors
     from zoo.worker import Clock, convert_loaded
 
-    artifacts.refuse_existing(output, settings.force)
+    refuse_outputs(output, settings.force)
     converter = plugins.converter(request.framework)
     with workspace() as folder:
         save_tensors(folder / "sample.npz", sample)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import platform
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,11 +12,19 @@ from zoo import artifacts, dispatch, plugins
 from zoo.errors import VerificationError
 from zoo.jobs import CONVERT, PREDICT, RUN, CaseList, Job
 from zoo.provenance import append_metadata, timestamp
-from zoo.records import ConversionRequest, OnnxModel, SourceDescription, VerificationReport, record
+from zoo.records import (
+    ConversionRequest,
+    Licence,
+    OnnxModel,
+    SourceDescription,
+    VerificationReport,
+    record,
+)
 from zoo.version import __version__
 
 if TYPE_CHECKING:
     from zoo.settings import Settings
+    from zoo.verification.certificate import Certificate
 
 
 @record
@@ -25,6 +35,9 @@ class Proof:
     model: OnnxModel
     description: SourceDescription
     report: VerificationReport
+    cases: CaseList
+    folder: Path
+    """Where the source's worker left ``feeds/NNN.npz`` of `cases`."""
     seconds: dict[str, float]
 
 
@@ -80,7 +93,7 @@ def _verdict(model_path: Path, source: Path, runtime: Path, settings: Settings) 
     if not report.passed and not settings.keep_unverified:
         raise mismatch(report)
     model = dispatch.read_record(OnnxModel, runtime, "model.json")
-    return Proof(model_path, model, description, report, {**asked.seconds, **ran.seconds})
+    return Proof(model_path, model, description, report, asked, source, {**asked.seconds, **ran.seconds})
 
 
 def mismatch(report: VerificationReport) -> VerificationError:
@@ -104,24 +117,62 @@ def _source_job(job: Job, folder: Path, settings: Settings) -> Path:
     return dispatch.run_job(job, folder / "source", settings.bounds, tuple(readable))
 
 
-def stamped(proof: Proof, request: ConversionRequest) -> OnnxModel:
-    """The file with its ``zoo.*`` metadata appended, and its facts as they are then."""
-    versions = ", ".join(f"{name} {version}" for name, version in sorted(proof.description.versions.items()))
+def stamped(proof: Proof, request: ConversionRequest, licence: Licence | None = None) -> OnnxModel:
+    """The file with its ``zoo.*`` metadata appended, its certificate in and beside it; its facts then.
+
+    A model that did not pass gets no certificate.
+    """
+    from zoo.verification import certificate
+
     metadata = {
         "zoo.version": __version__,
         "zoo.source.sha256": request.artifact.digest,
         "zoo.source.framework": request.framework,
         "zoo.source.kind": request.kind,
         "zoo.converter": plugins.converter_target(request.framework),
-        "zoo.converter.versions": versions,
+        "zoo.converter.versions": ", ".join(
+            f"{name} {v}" for name, v in sorted(proof.description.versions.items())
+        ),
         "zoo.opset": str(proof.model.opset),
         "zoo.time": timestamp(),
         "zoo.verification": proof.report.verdict,
     }
     append_metadata(proof.model_path, metadata)
+    if proof.report.passed:
+        certificate.write(certified(proof, request, licence), proof.model_path)
     return replace(
         proof.model,
         digest=artifacts.file_digest(proof.model_path),
         size=proof.model_path.stat().st_size,
         metadata={**proof.model.metadata, **metadata},
     )
+
+
+def certified(proof: Proof, request: ConversionRequest, licence: Licence | None = None) -> Certificate:
+    """The certificate of a proof that passed, for the file as the worker left it."""
+    from zoo.verification.certificate import CertifiedSource, Feeds, certify
+
+    source = CertifiedSource(
+        framework=request.framework,
+        kind=request.kind,
+        sha256=request.artifact.digest,
+        converter=plugins.converter_target(request.framework),
+        versions=proof.description.versions,
+        options=request.options,
+    )
+    stated = certify(proof.model, source, proof.report, Feeds(proof.cases, proof.folder))
+    *data, _ = artifacts.model_files(proof.model_path)
+    files = {path.name: artifacts.file_digest(path) for path in data}
+    return replace(
+        stated,
+        model=replace(stated.model, files=files),
+        licence=licence or Licence(),
+        environment=_environment(),
+        time=timestamp(),
+    )
+
+
+def _environment() -> dict[str, str]:
+    """What ran the graph."""
+    packages = {name: version(name) for name in ("numpy", "onnx", "onnxruntime")}
+    return {**packages, "python": platform.python_version(), "machine": platform.machine()}

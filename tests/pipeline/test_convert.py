@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -68,7 +69,8 @@ def test_the_default_output_is_named_after_the_source(
     monkeypatch.chdir(tmp_path)
     assert run(["convert", str(iris_pickle), "-q"]) == 0
     assert capsys.readouterr().out.strip() == str(tmp_path / "iris.onnx")
-    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["iris.onnx"]
+    found = sorted(path.name for path in tmp_path.iterdir() if path.is_file())
+    assert found == ["iris.onnx", "iris.onnx.zoo.json"]
 
 
 def test_json_is_one_document(iris_pickle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -146,6 +148,39 @@ def test_verify_accepts_what_convert_made(iris_pickle: Path, tmp_path: Path) -> 
     assert zoo.verify(tmp_path / "iris.onnx", iris_pickle).passed
 
 
+def test_a_certificate_finds_a_changed_byte(
+    iris_pickle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "iris.onnx"
+    zoo.convert(iris_pickle, path)
+    assert run(["verify", str(path), "--certificate"]) == 0
+    content = bytearray(path.read_bytes())
+    content[100] ^= 1
+    path.write_bytes(content)
+    capsys.readouterr()
+    assert run(["verify", str(path), "--certificate"]) == 10
+    assert "is not the certified file" in capsys.readouterr().out
+
+
+def test_a_signed_certificate_is_told_from_an_unsigned_one(iris_pickle: Path, tmp_path: Path) -> None:
+    private, public = tmp_path / "key.pem", tmp_path / "key.pub.pem"
+    subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", private], check=True)
+    subprocess.run(["openssl", "pkey", "-in", private, "-pubout", "-out", public], check=True)
+    model = tmp_path / "iris.onnx"
+    zoo.convert(iris_pickle, model)
+    with pytest.raises(VerificationError):
+        zoo.check_certificate(model, key=public)
+    zoo.sign(model, key=private)
+    assert zoo.check_certificate(model, key=public).passed
+
+
+def test_the_report_is_written_as_a_page(iris_pickle: Path, tmp_path: Path) -> None:
+    zoo.convert(iris_pickle, tmp_path / "iris.onnx")
+    page = tmp_path / "report.html"
+    assert run(["verify", str(tmp_path / "iris.onnx"), str(iris_pickle), "--html", str(page), "-q"]) == 0
+    assert "probabilities" in page.read_text(encoding="utf-8")
+
+
 class Impostor:
     """A converter that gives a graph which is not the model: it doubles what the source gives."""
 
@@ -201,3 +236,4 @@ def test_a_kept_mismatch_says_so_in_its_metadata(iris_pickle: Path, tmp_path: Pa
     zoo.convert(iris_pickle, tmp_path / "out.onnx", framework="impostor", keep_unverified=True)
     found = {entry.key: entry.value for entry in onnx.load(str(tmp_path / "out.onnx")).metadata_props}
     assert found["zoo.verification"] == "mismatch"
+    assert not (tmp_path / "out.onnx.zoo.json").exists()

@@ -23,11 +23,19 @@ from zoo.errors import VerificationError
 @options.tolerance
 @options.bounds
 @click.option("--junit", type=click.Path(path_type=Path), help="Also write the report as JUnit XML.")
+@click.option("--html", type=click.Path(path_type=Path), help="Also write the report as one HTML page.")
+@click.option("--certificate", is_flag=True, help="Only compare MODEL with the certificate beside it.")
+@click.option(
+    "--key", type=click.Path(path_type=Path), help="With --certificate: a public key that signed it."
+)
 @options.output
 def command(
     model: str,
     source: Path | None,
     junit: Path | None,
+    html: Path | None,
+    certificate: bool,
+    key: Path | None,
     as_json: bool,
     quiet: bool,
     verbose: int,
@@ -41,7 +49,10 @@ def command(
     \b
     zoo verify model.onnx model.pkl
     zoo verify magika
+    zoo verify model.onnx --certificate
     """
+    if certificate or key is not None:
+        return _certificate(Path(model), key, as_json)
     from zoo import api
     from zoo.verification import report as reports
 
@@ -50,8 +61,27 @@ def command(
     report = api.verify(model, source, on_stage=show.stages(quiet, as_json), **asked)
     if junit is not None:
         junit.write_text(reports.junit({model: report}), encoding="utf-8")
+    if html is not None:
+        from zoo.verification.page import page
+
+        html.write_text(page(report, model), encoding="utf-8")
     if as_json:
         show.print_json(report)
     else:
         click.echo(show.verdict(report) if quiet else reports.text(report))
     return 0 if report.passed else VerificationError.exit_code
+
+
+def _certificate(model: Path, key: Path | None, as_json: bool) -> int:
+    from zoo import certificates
+
+    checked = certificates.check_certificate(model, key=key)
+    if as_json:
+        show.print_json(checked)
+    else:
+        for problem in checked.problems:
+            click.echo(problem)
+        if checked.passed:
+            signed = f", signed by key {checked.signed_by[0]}" if checked.signed_by else ""
+            click.echo(f"{model} is the certified file{signed}")
+    return 0 if checked.passed else VerificationError.exit_code
