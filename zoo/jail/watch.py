@@ -61,8 +61,11 @@ class Capture:
         return (bytes(self._head) + gap + bytes(self._tail)).decode("utf-8", "replace")
 
 
-def watch(process: subprocess.Popen[bytes], folder: Path, bounds: Bounds) -> End:
-    """Wait for a command that leads its own session; kill it and all it started at a limit or its end."""
+def watch(process: subprocess.Popen[bytes], folder: Path, bounds: Bounds, token: str) -> End:
+    """Wait for a command that leads its own session; kill it and all it started at a limit or its end.
+
+    What has `token` in its environment was started by it, too, whatever session and parent it has.
+    """
     assert process.stdout is not None
     assert process.stderr is not None
     captures = (Capture(bounds.output), Capture(bounds.output))
@@ -73,7 +76,7 @@ def watch(process: subprocess.Popen[bytes], folder: Path, bounds: Bounds) -> End
         while exceeded is None and not running.step(pidfd):
             exceeded = running.exceeded(folder)
     finally:
-        running.end()
+        running.end(token)
         os.close(pidfd)
     seconds = time.monotonic() - running.began
     return End(process.returncode, exceeded, captures[0].text(), captures[1].text(), seconds, running.peak)
@@ -114,9 +117,9 @@ class _Running:
             return "disk"
         return "time" if time.monotonic() - self.began > self.bounds.seconds else None
 
-    def end(self) -> None:
+    def end(self, token: str) -> None:
         """Kill the command and all it started, take the rest of the output, and reap."""
-        self._kill_all()
+        self._kill_all(token)
         _, status, usage = os.wait4(self.process.pid, 0)
         self.process.returncode = os.waitstatus_to_exitcode(status)
         # ru_maxrss knows what happened between two samples, but starts at this process's own size.
@@ -124,7 +127,7 @@ class _Running:
             self.peak = max(self.peak, usage.ru_maxrss * 1024)
         self._rest()
 
-    def _kill_all(self) -> None:
+    def _kill_all(self, token: str) -> None:
         # Stopped first: each one that is killed makes room for what another is about to start.
         stopped: set[int] = set()
         for _ in range(1000):
@@ -134,7 +137,7 @@ class _Running:
             stopped |= fresh
             if not fresh:
                 break
-        for pid in stopped:
+        for pid in stopped | marked(token):
             _send(pid, signal.SIGKILL)
 
     def _rest(self) -> None:
@@ -172,6 +175,12 @@ def jailed(leader: int) -> list[int]:
     return sorted(found)
 
 
+def marked(token: str) -> set[int]:
+    """The processes that have a word in their environment."""
+    entries = [entry.name for entry in os.scandir("/proc") if entry.name.isdigit()]
+    return {int(name) for name in entries if token.encode() in _read_of(name, "environ", 1 << 16)}
+
+
 def _parent_and_session(pid: str) -> tuple[int, int] | None:
     fields = _stat(pid)
     return (int(fields[1]), int(fields[3])) if fields else None
@@ -200,14 +209,14 @@ def _stat(pid: int | str) -> list[bytes]:
     return _read_of(pid, "stat").rpartition(b")")[2].split()
 
 
-def _read_of(pid: int | str, name: str) -> bytes:
+def _read_of(pid: int | str, name: str, length: int = 4096) -> bytes:
     # Many times a second for every process of the machine: pathlib would triple the cost.
     try:
         place = os.open(f"/proc/{pid}/{name}", os.O_RDONLY)
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):
         return b""
     try:
-        return os.read(place, 4096)
+        return os.read(place, length)
     except ProcessLookupError:
         return b""
     finally:
