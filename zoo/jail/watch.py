@@ -213,7 +213,7 @@ def _read_of(pid: int | str, name: str, length: int = 4096) -> bytes:
     # Many times a second for every process of the machine: pathlib would triple the cost.
     try:
         place = os.open(f"/proc/{pid}/{name}", os.O_RDONLY)
-    except (FileNotFoundError, PermissionError):
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
         return b""
     try:
         return os.read(place, length)
