@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import catboost as cb
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from converters.classical.families.catboost_files import estimator
+from converters.classical.families.catboost_model import read
 from converters.from_sklearn import SklearnConverter
 from tests.classical import booster_data as data
 from tests.classical.harness import assert_same, request
@@ -119,7 +121,48 @@ def test_a_category_of_which_only_the_hash_is_known_is_refused_by_name() -> None
     assert "--sample" in str(refusal.value.hint)
 
 
-def test_statistics_of_categories_are_refused_by_name() -> None:
-    model = fitted_on_categories(regressor(one_hot_max_size=2))
-    with pytest.raises(UnsupportedModelError, match=r"CTRs.*city, plan"):
-        SklearnConverter().convert(estimator(model, CATEGORIES), request())
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"max_ctr_complexity": 1},
+        {"max_ctr_complexity": 3, "iterations": 60, "one_hot_max_size": 1},
+        {"simple_ctr": ["Borders:TargetBorderCount=3", "Buckets:TargetBorderCount=2", "Counter"]},
+        {"simple_ctr": ["BinarizedTargetMeanValue"], "grow_policy": "Depthwise"},
+    ],
+    ids=["single", "combined", "kinds", "means"],
+)
+def test_statistics_of_known_categories_are_looked_up(options) -> None:
+    model = fitted_on_categories(regressor(**options))
+    assert any(ctr.features for ctr in read(model).ctrs)
+    assert_same(estimator(model, CATEGORIES), FRAME)
+
+
+@pytest.mark.parametrize("nan_mode", ["Min", "Max"])
+def test_statistics_of_categories_combined_with_numbers_and_single_categories(nan_mode) -> None:
+    rng = np.random.default_rng(5)
+    kinds = {
+        "a": rng.choice(list("abcdef"), 400),
+        "b": rng.integers(0, 5, 400),
+        "c": rng.choice(["u", "v"], 400),
+    }
+    rows = pd.DataFrame({**kinds, "n": rng.normal(size=400)})
+    y = rows.a.isin(["a", "c"]) * 3.0 + (rows.b == 2) * rows.n * 2 + (rows.c == "u") * (rows.b > 2)
+    rows["n"] = rows.n.where(rows.n < 1.5)
+    model = classifier(max_ctr_complexity=3, nan_mode=nan_mode, iterations=100, depth=5)
+    model.fit(rows, (y > 1).astype(int), cat_features=["a", "b", "c"])
+    assert any(ctr.bits for ctr in read(model).ctrs)
+    assert_same(estimator(model, ()), rows)
+
+
+def test_a_table_with_an_unknown_category_is_refused_by_name() -> None:
+    model = fitted_on_categories(regressor(one_hot_max_size=1))
+    with pytest.raises(UnsupportedModelError, match=r"feature 'city' has \d of 8 categories") as refusal:
+        SklearnConverter().convert(estimator(model, CATEGORIES[1:]), request())
+    assert "--sample" in str(refusal.value.hint)
+
+
+def test_text_features_are_refused() -> None:
+    rows = FRAME.assign(note=[f"word{i % 7} word{i % 5} and {i % 3}" for i in range(len(FRAME))])
+    model = classifier().fit(rows[["size", "note"]], data.BINARY, text_features=["note"])
+    with pytest.raises(UnsupportedModelError, match="text features only in cbm"):
+        SklearnConverter().convert(estimator(model, ()), request())

@@ -5,17 +5,29 @@ Source: catboost/libs/model/model_export/json_model_helpers.cpp, catboost/libs/m
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Iterator, Sequence
+from dataclasses import field
+from typing import TYPE_CHECKING, Any, Iterator, Mapping, Sequence
 
 from converters.classical.families.boosted import SetSplit
+from converters.classical.families.catboost_ctrs import Ctr, read_ctrs
 from converters.classical.families.trees import Tree
+from zoo.errors import UnsupportedModelError
 from zoo.records import record
 
 if TYPE_CHECKING:
     import numpy as np
 
 WHOLE_NUMBERS = 1000
-"""Categories that are tried unasked: numbers below this, and what missing values are called."""
+"""Whole numbers up to here are tried as categories unasked."""
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+_COMMON = (
+    "nan NaN None none null missing unknown other Other True False true false yes no Yes No male female "
+    "Male Female low medium high Low Medium High small large red green blue black white yellow winter "
+    "spring summer autumn fall Monday Tuesday Wednesday Thursday Friday Saturday Sunday Mon Tue Wed Thu Fri "
+    "Sat Sun Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec January February March April June July August "
+    "September October November December north south east west"
+)
+"""Categories that are tried unasked: a hash of 32 bits that one of them has is hardly another's."""
 
 
 @record
@@ -39,8 +51,20 @@ class Model:
     symmetric: bool
     scale: float
     bias: tuple[float, ...]
-    unreadable: tuple[str, ...] = ()
-    """Kinds of features that are computed on the way, such as ``"ctrs"``."""
+    ctrs: tuple[Ctr, ...] = ()
+    tables: Mapping[str, Any] = field(default_factory=dict)
+    """The counts of each CTR's table, as the JSON form has them."""
+    first_ctr: int = 0
+    """The number of the first split on a CTR among all splits that the model knows."""
+
+    def ctr_split(self, number: int) -> tuple[int, float]:
+        """The CTR and the border of a split by its number."""
+        place = number - self.first_ctr
+        for index, ctr in enumerate(self.ctrs):
+            if place < len(ctr.borders):
+                return index, ctr.borders[place]
+            place -= len(ctr.borders)
+        raise IndexError(number)
 
 
 def read(model: Any) -> Model:
@@ -53,7 +77,7 @@ def read(model: Any) -> Model:
     ]
     scale, bias = content["scale_and_bias"]
     loss = content["model_info"]["params"]["loss_function"]
-    other = [kind for kind in ("ctrs", "text_features", "embedding_features") if features.get(kind)]
+    counted = [*features.get("float_features", []), *features.get("categorical_features", [])]
     symmetric = "oblivious_trees" in content
     return Model(
         loss=loss["type"],
@@ -64,7 +88,9 @@ def read(model: Any) -> Model:
         symmetric=symmetric,
         scale=float(scale),
         bias=tuple(map(float, bias if isinstance(bias, list) else [bias])),
-        unreadable=tuple(other),
+        ctrs=read_ctrs(content),
+        tables=content.get("ctr_data", {}),
+        first_ctr=sum(len(one.get("borders") or one.get("values") or ()) for one in counted),
     )
 
 
@@ -73,9 +99,17 @@ def _exported(model: Any, pool: Any) -> dict[str, Any]:
     from pathlib import Path
     from tempfile import TemporaryDirectory
 
+    import catboost
+
     with TemporaryDirectory() as folder:
         path = Path(folder) / "model.json"
-        model.save_model(str(path), format="json", pool=pool)
+        try:
+            model.save_model(str(path), format="json", pool=pool)
+        except catboost.CatBoostError as error:
+            raise UnsupportedModelError(
+                f"CatBoost cannot write this model down: {str(error).strip().splitlines()[0]}",
+                hint="Text and embedding features stay inside CatBoost: turn them into numbers first.",
+            ) from error
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return content
 
@@ -99,8 +133,10 @@ def hashes(model: Any, read_model: Model, words: Sequence[str]) -> dict[int, str
 
 
 def tried_words() -> list[str]:
-    """Categories that need no sample: whole numbers and the names of missing values."""
-    return [*map(str, range(-1, WHOLE_NUMBERS)), "nan", "NaN", "None", "", "True", "False"]
+    """Categories that need no sample: whole numbers, letters, letters with a number, common words."""
+    letters = [*_LETTERS, *_LETTERS.upper()]
+    numbered = [f"{letter}{number}" for letter in (*letters, "cat", "cat_", "c_") for number in range(31)]
+    return ["", *map(str, range(-1, WHOLE_NUMBERS)), *letters, *numbered, *_COMMON.split()]
 
 
 def _signed(number: int) -> int:
@@ -123,9 +159,14 @@ class TreeArrays:
     """
 
     def __init__(
-        self, model: Model, columns: dict[SetSplit, int], codes: dict[tuple[int, int], SetSplit]
+        self,
+        model: Model,
+        columns: dict[SetSplit, int],
+        codes: dict[tuple[int, int], SetSplit],
+        ctr_columns: dict[int, int],
     ) -> None:
         self.model = model
+        self.ctr_columns = ctr_columns
         self.columns = columns
         self.codes = codes
 
@@ -137,6 +178,9 @@ class TreeArrays:
         if split["split_type"] == "OneHotFeature":
             key = (int(split["cat_feature_index"]), int(split["value"]))
             return self.columns[self.codes[key]], 0.5, True
+        if split["split_type"] == "OnlineCtr":
+            ctr, border = self.model.ctr_split(int(split["split_index"]))
+            return self.ctr_columns[ctr], border, True
         feature = self.model.floats[split["float_feature_index"]]
         return feature.place, float(split["border"]), not feature.nan_above
 
