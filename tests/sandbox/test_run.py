@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import socket
 import sys
@@ -239,13 +240,15 @@ def test_no_process_is_left(jail: str, tmp_path: Path) -> None:
     code = """
         import os, sys
         if os.fork() == 0:
-            os.execv(sys.executable, [sys.executable, "-c", "import time; time.sleep(86)"])
+            os.execv(sys.executable, [sys.executable, "-c", "import time; time.sleep(60)", "MARK"])
     """
 
-    done = run_python(code, tmp_path, jail, forks=True)
+    mark = secrets.token_hex(8)
+
+    done = run_python(code.replace("MARK", mark), tmp_path, jail, forks=True)
 
     assert done.ok, done.stderr
-    assert "time.sleep(86)" not in running()
+    assert mark not in running()
 
 
 @all_levels
@@ -258,30 +261,33 @@ def test_a_daemon_is_not_left(jail: str, tmp_path: Path) -> None:
             except PermissionError:
                 pass
             if os.fork() == 0:
-                os.execv(sys.executable, [sys.executable, "-c", "import time; time.sleep(85)"])
+                os.execv(sys.executable, [sys.executable, "-c", "import time; time.sleep(60)", "MARK"])
             os._exit(0)
         os.wait()
     """
 
-    done = run_python(code, tmp_path, jail, forks=True)
+    mark = secrets.token_hex(8)
+
+    done = run_python(code.replace("MARK", mark), tmp_path, jail, forks=True)
 
     assert done.ok, done.stderr
-    assert "time.sleep(85)" not in running()
+    assert mark not in running()
 
 
 def test_everything_ends_when_the_parent_is_killed(tmp_path: Path) -> None:
+    mark = secrets.token_hex(8)
     code = f"""import sys
 from zoo import sandbox
 from pathlib import Path
-sandbox.run([sys.executable, "-c", "import time; time.sleep(87)"], Path({str(tmp_path)!r}))
+sandbox.run([sys.executable, "-c", "import time; time.sleep(60)", {mark!r}], Path({str(tmp_path)!r}))
 """
     parent = os.posix_spawn(sys.executable, [sys.executable, "-c", code], os.environ)
-    wait_until(lambda: "time.sleep(87)" in running(excluding=parent))
+    wait_until(lambda: mark in running(excluding=parent))
 
     os.kill(parent, signal.SIGKILL)
     os.waitpid(parent, 0)
 
-    wait_until(lambda: "time.sleep(87)" not in running(excluding=parent))
+    wait_until(lambda: mark not in running(excluding=parent))
 
 
 def running(excluding: int = 0) -> str:
