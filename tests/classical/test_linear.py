@@ -120,7 +120,9 @@ def test_links_are_undone(model: Any, X: np.ndarray) -> None:
     assert_same(fit(model, X, np.exp(targets(X) / 4)), X)
 
 
-@pytest.mark.parametrize("labels", [["no", "yes"], [-1, 1], [True, False], [3, 5, 9], ["ä", "b", "ç", "d"]], ids=str)
+@pytest.mark.parametrize(
+    "labels", [["no", "yes"], [-1, 1], [True, False], [3, 5, 9], ["ä", "b", "ç", "d"]], ids=str
+)
 @pytest.mark.parametrize("model", CLASSIFIERS, ids=str)
 def test_classifiers_of_any_labels(model: Any, labels: list[Any], X: np.ndarray) -> None:
     y = np.array(labels)[np.digitize(targets(X), np.linspace(-1, 1, len(labels) - 1))]

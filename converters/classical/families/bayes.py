@@ -1,37 +1,117 @@
-"""GaussianNB, by way of skl2onnx.
+"""Naive Bayes: Gaussian, multinomial, complement, Bernoulli, categorical.
 
-Source: sklearn/naive_bayes.py (1.9). Joint log-likelihood in float64 (X is cast by check_array),
-label: argmax of it, first of equals; probability: exp(joint - logsumexp). skl2onnx writes the same
-steps in the same order, in float64 where its input is; shown equal by tests/classical.
+Source: sklearn/naive_bayes.py (1.9).
+
+- joint log-likelihoods by class, in numpy's promotion of X and the fitted float64 tables:
+  Gaussian ``log prior - Σ log(2π var)/2 - Σ (x - theta)² / var / 2``; multinomial and complement
+  ``X @ log probabilities`` (the prior is left out of complement, but for a single class); Bernoulli
+  on ``X > binarize``; categorical looks up the fitted table, X truncated to int64.
+- label: argmax of the joint, the first of equals; probability: exp(joint - logsumexp).
+- categories beyond the fitted ones are an error in the source.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
-from converters.classical.columns import Features, floats
+from converters.classical import idioms
+from converters.classical.columns import Features, numeric
 from converters.classical.emit import Emitter
+from converters.classical.facts import Feature, categories, jumps, unknown
 from converters.classical.graph import Value
-from converters.classical.upstream import skl2onnx_leaf
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
-class GaussianNB(Emitter):
-    def _outputs(self, X: Features) -> list[Value]:
-        import numpy as np
-
-        labels = np.asarray(self.estimator.classes_)
-        if labels.dtype.kind not in "iuOU":
-            raise self.refuse(f"labels of dtype {labels.dtype}")
-        label = "string" if labels.dtype.kind in "OU" else "int64"
-        matrix = floats(self.graph, X)
-        wanted: list[Any] = [("label", label), ("probabilities", matrix.dtype)]
-        return skl2onnx_leaf(self.graph, self.estimator, matrix, wanted, {"zipmap": False})
+class NaiveBayes(Emitter):
+    def joint(self, X: Features) -> Value:
+        """[N, classes]."""
+        raise NotImplementedError
 
     def predict(self, X: Features) -> Value:
-        return self._outputs(X)[0]
+        return idioms.classes(self.graph, self.estimator.classes_, idioms.argmax(self.graph, self.joint(X)))
+
+    def predict_log_proba(self, X: Features) -> Value:
+        joint = self.joint(X)
+        return self.graph.sub(joint, idioms.logsumexp(self.graph, joint))
 
     def predict_proba(self, X: Features) -> Value:
-        return self._outputs(X)[1]
+        return self.graph.op("Exp", self.predict_log_proba(X))
 
 
-EMITTERS = {"sklearn.naive_bayes.GaussianNB": GaussianNB}
+class GaussianNB(NaiveBayes):
+    def joint(self, X: Features) -> Value:
+        import numpy as np
+
+        graph, source = self.graph, self.estimator
+        x = idioms.upright(graph, numeric(graph, X).value)
+        apart = graph.sub(x, np.asarray(source.theta_)[None])
+        parts = graph.div(graph.mul(apart, apart), np.asarray(source.var_)[None])
+        sums = graph.op("ReduceSum", parts, np.array([2]), keepdims=0)
+        fixed = -0.5 * np.log(2.0 * np.pi * source.var_).sum(axis=1)
+        likely = graph.sub(fixed, graph.mul(sums, 0.5))
+        return graph.add(np.log(source.class_prior_), likely)
+
+
+class Counted(NaiveBayes):
+    """Multinomial and complement."""
+
+    def joint(self, X: Features) -> Value:
+        import numpy as np
+
+        graph, source = self.graph, self.estimator
+        joint = graph.matmul(numeric(graph, X).value, np.asarray(source.feature_log_prob_).T)
+        prior = type(source).__name__ == "MultinomialNB" or len(source.classes_) == 1
+        return graph.add(joint, np.asarray(source.class_log_prior_)) if prior else joint
+
+
+class BernoulliNB(NaiveBayes):
+    def joint(self, X: Features) -> Value:
+        import numpy as np
+
+        graph, source = self.graph, self.estimator
+        x = numeric(graph, X).value
+        if source.binarize is not None:
+            x = graph.cast(graph.greater(x, float(source.binarize)), "float64")
+        yes = np.asarray(source.feature_log_prob_)
+        no = np.log(1 - np.exp(yes))
+        return graph.add(graph.matmul(x, (yes - no).T), source.class_log_prior_ + no.sum(axis=1))
+
+    def facts(self) -> list[Feature]:
+        if self.estimator.binarize is None:
+            return unknown(self.width)
+        return [jumps([self.estimator.binarize]) for _ in range(self.width)]
+
+
+class CategoricalNB(NaiveBayes):
+    def joint(self, X: Features) -> Value:
+        import numpy as np
+
+        graph, source = self.graph, self.estimator
+        codes = graph.cast(numeric(graph, X).value, "int64")
+        total: Value | None = None
+        for i, table in enumerate(source.feature_log_prob_):
+            found = idioms.take(graph, np.ascontiguousarray(table.T), idioms.column(graph, codes, i))
+            total = found if total is None else graph.add(total, found)
+        assert total is not None
+        return graph.add(total, np.asarray(source.class_log_prior_))
+
+    def facts(self) -> list[Feature]:
+        return [categories(known(table)) for table in self.estimator.feature_log_prob_]
+
+
+def known(table: np.ndarray) -> np.ndarray:
+    """The category numbers of a fitted table [classes, categories]."""
+    import numpy as np
+
+    return np.arange(table.shape[1])
+
+
+EMITTERS: dict[str, type[Emitter]] = {
+    "sklearn.naive_bayes.GaussianNB": GaussianNB,
+    "sklearn.naive_bayes.MultinomialNB": Counted,
+    "sklearn.naive_bayes.ComplementNB": Counted,
+    "sklearn.naive_bayes.BernoulliNB": BernoulliNB,
+    "sklearn.naive_bayes.CategoricalNB": CategoricalNB,
+}

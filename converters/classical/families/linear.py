@@ -225,7 +225,9 @@ _REGRESSORS = (
 EMITTERS: dict[str, type[Emitter]] = {
     **{f"sklearn.linear_model.{name}": LinearRegressor for name in _REGRESSORS},
     "sklearn.svm.LinearSVR": LinearRegressor,
-    **{f"sklearn.linear_model.{name}Regressor": GeneralisedLinear for name in ("Poisson", "Gamma", "Tweedie")},
+    **{
+        f"sklearn.linear_model.{name}Regressor": GeneralisedLinear for name in ("Poisson", "Gamma", "Tweedie")
+    },
     "sklearn.linear_model.LogisticRegression": LogisticRegression,
     "sklearn.linear_model.LogisticRegressionCV": LogisticRegression,
     "sklearn.linear_model.SGDClassifier": SGDClassifier,

@@ -128,9 +128,7 @@ def one_versus_one(graph: Graph, votes_second: Value, confidences: Value, classe
     import numpy as np
 
     first, second = (_membership(classes, place) for place in (0, 1))
-    votes = graph.add(
-        graph.matmul(graph.sub(1.0, votes_second), first), graph.matmul(votes_second, second)
-    )
+    votes = graph.add(graph.matmul(graph.sub(1.0, votes_second), first), graph.matmul(votes_second, second))
     sums = graph.matmul(confidences, np.asarray(second - first))
     return graph.add(votes, graph.div(sums, graph.mul(3.0, graph.add(graph.op("Abs", sums), 1.0))))
 

@@ -1,0 +1,115 @@
+"""Gaussian processes and kernel ridge regression.
+
+Source: sklearn/gaussian_process/{_gpr,_gpc}.py, sklearn/kernel_ridge.py (1.9).
+
+- regressor: ``K alpha``, times the targets' deviation plus their mean; the standard deviation is not given.
+- classifier, two classes: the second where the latent mean ``K (y - pi)`` is above 0. Probability: the mean
+  of the logistic function over the latent normal, by five error functions; the variance is
+  ``k(x, x) - |L⁻¹ (W K)|²`` (L is inverted once). More classes: one against the rest, or each pair.
+- kernel ridge: ``K dual_coef``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from converters.classical import idioms
+from converters.classical.columns import Features, numeric
+from converters.classical.emit import Emitter, emit
+from converters.classical.families.error_function import erf
+from converters.classical.families.kernel_functions import between, diagonal, pairwise
+from converters.classical.families.linear import dense, two_columns
+from converters.classical.graph import Value
+
+if TYPE_CHECKING:
+    from converters.classical.graph import Graph
+
+
+def _rows(graph: Graph, X: Features) -> Value:
+    return graph.cast(numeric(graph, X).value, "float64")
+
+
+class Regressor(Emitter):
+    def predict(self, X: Features) -> Value:
+        import numpy as np
+
+        graph, source = self.graph, self.estimator
+        if not hasattr(source, "X_train_"):
+            raise self.refuse("it was not fitted")
+        cross = between(graph, source.kernel_, _rows(graph, X), np.asarray(source.X_train_, dtype=np.float64))
+        mean = graph.matmul(cross, np.asarray(source.alpha_, dtype=np.float64))
+        mean = graph.add(graph.mul(mean, np.asarray(source._y_train_std)), np.asarray(source._y_train_mean))
+        flat = source.alpha_.ndim > 1 and source.alpha_.shape[1] == 1
+        return idioms.flat(graph, mean) if flat else mean
+
+
+class BinaryLaplace(Emitter):
+    """_BinaryGaussianProcessClassifierLaplace, the part that GaussianProcessClassifier is made of."""
+
+    def _latent(self, X: Features) -> tuple[Value, Value]:
+        """Kernel [N, S] and latent mean [N]."""
+        import numpy as np
+
+        source = self.estimator
+        points = np.asarray(source.X_train_, dtype=np.float64)
+        cross = between(self.graph, source.kernel_, _rows(self.graph, X), points)
+        return cross, self.graph.matmul(cross, np.asarray(source.y_train_ - source.pi_, dtype=np.float64))
+
+    def predict(self, X: Features) -> Value:
+        second = self.graph.cast(self.graph.greater(self._latent(X)[1], 0), "int64")
+        return idioms.classes(self.graph, self.estimator.classes_, second)
+
+    def predict_proba(self, X: Features) -> Value:
+        import numpy as np
+        from sklearn.gaussian_process._gpc import COEFS, LAMBDAS
+
+        graph, source = self.graph, self.estimator
+        cross, mean = self._latent(X)
+        solved = np.linalg.inv(source.L_) * source.W_sr_
+        v = graph.matmul(cross, solved.T)
+        reduced = idioms.row_sum(graph, graph.mul(v, v), keepdims=False)
+        variance = idioms.upright(graph, graph.sub(diagonal(graph, source.kernel_, _rows(graph, X)), reduced))
+        alpha, lambdas, coefs = (
+            graph.div(1.0, graph.mul(2.0, variance)),
+            LAMBDAS.reshape(1, -1),
+            COEFS.ravel(),
+        )
+        width = graph.op("Sqrt", graph.div(alpha, graph.add(alpha, lambdas**2)))
+        errors = erf(graph, graph.mul(graph.mul(lambdas, idioms.upright(graph, mean)), width))
+        heights = graph.op("Sqrt", graph.div(np.pi, alpha))
+        areas = graph.mul(2.0, graph.op("Sqrt", graph.mul(graph.mul(variance, 2.0), np.pi)))
+        integrals = graph.div(graph.mul(heights, errors), areas)
+        share = graph.add(graph.matmul(integrals, coefs.reshape(-1, 1)), 0.5 * float(coefs.sum()))
+        return two_columns(graph, share)
+
+
+class Classifier(Emitter):
+    def predict(self, X: Features) -> Any:
+        return emit(self.graph, self.estimator.base_estimator_, "predict", X, "base_estimator_")
+
+    def predict_proba(self, X: Features) -> Any:
+        if self.estimator.n_classes_ > 2 and self.estimator.multi_class == "one_vs_one":
+            raise self.refuse("one_vs_one gives no probabilities, in scikit-learn neither")
+        return emit(self.graph, self.estimator.base_estimator_, "predict_proba", X, "base_estimator_")
+
+
+class KernelRidge(Emitter):
+    def predict(self, X: Features) -> Value:
+        import numpy as np
+
+        graph, source = self.graph, self.estimator
+        if source.kernel == "precomputed":
+            cross = _rows(graph, X)
+        else:
+            parameters = {"gamma": source.gamma, "degree": source.degree, "coef0": source.coef0}
+            points = dense(source.X_fit_).astype(np.float64)
+            cross = pairwise(graph, _rows(graph, X), points, source.kernel, parameters)
+        return graph.matmul(cross, np.asarray(source.dual_coef_, dtype=np.float64))
+
+
+EMITTERS: dict[str, type[Emitter]] = {
+    "sklearn.gaussian_process.GaussianProcessRegressor": Regressor,
+    "sklearn.gaussian_process.GaussianProcessClassifier": Classifier,
+    "sklearn.gaussian_process._BinaryGaussianProcessClassifierLaplace": BinaryLaplace,
+    "sklearn.kernel_ridge.KernelRidge": KernelRidge,
+}

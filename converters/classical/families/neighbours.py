@@ -1,0 +1,364 @@
+"""Nearest neighbours, neighbours within a radius, nearest centroids, local outliers.
+
+Source: sklearn/neighbors/ (1.9).
+
+- dtype: distances in float64, whatever X is.
+- neighbours: the k smallest ranks (squares for euclidean, powers for minkowski), of equals the
+  lower fitted row. The source's trees visit rows in an order of their own: where the k-th and the next
+  are equally far it may choose another.
+- weights "distance": 1 / distance, or 1 for the rows at distance 0 and 0 for all others.
+- classifier: weights added neighbour after neighbour; label: the first class of the largest sum;
+  probability: the sums divided by their sum.
+- regressor: mean, or weighted mean, of the neighbours' targets.
+- radius: rank(distance) <= rank(radius). Rows without neighbours: the outlier label (probability 1 if
+  it is a class, else 0 everywhere), NaN for regressors; the source raises without an outlier label.
+- NearestCentroid: the nearest centroid where priors are equal, else the largest
+  ``-d² + 2 log(prior)`` of features divided by their deviation.
+- LocalOutlierFactor(novelty=True): minus the mean ratio of densities; -1 below the offset.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from converters.classical import idioms
+from converters.classical.columns import Features, Matrix, numeric
+from converters.classical.emit import Emitter
+from converters.classical.facts import Feature, jumps
+from converters.classical.families.distances import Metric, distances, nearest, ranks
+from converters.classical.families.linear import dense
+from converters.classical.families.trees import added
+from converters.classical.graph import Value
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class Neighbours(Emitter):
+    """Ranks of all fitted rows."""
+
+    def facts(self) -> list[Feature]:
+        return [jumps(column) for column in self.points.T]
+
+    @property
+    def points(self) -> np.ndarray:
+        """The fitted rows, [S, F]."""
+        return dense(self.estimator._fit_X)
+
+    @property
+    def metric(self) -> Metric:
+        name = self.estimator.effective_metric_
+        if callable(name):
+            raise self.refuse("its metric is Python code")
+        return Metric(str(name), dict(self.estimator.effective_metric_params_ or {}))
+
+    def ranks(self, X: Features) -> Value:
+        """[N, S] float64."""
+        matrix = numeric(self.graph, X)
+        if self.estimator.effective_metric_ == "precomputed":
+            return self.graph.cast(matrix.value, "float64")
+        return ranks(self.graph, matrix.value, self.points, self.metric)
+
+    def neighbours(self, X: Features, count: int) -> tuple[Value, Value]:
+        """Ranks and rows of the `count` nearest, ascending: [N, count] each."""
+        import numpy as np
+
+        k = np.array([count])
+        found = self.graph.ops(
+            "TopK", self.ranks(X), k, dtypes=("float64", "int64"), axis=1, largest=0, sorted=1
+        )
+        return found[0], found[1]
+
+    def weights(self, distance: Value, among: Value | None = None) -> Value:
+        """Weights of distances [N, K]; `among` (bool) says which of them are neighbours at all."""
+        graph, kind = self.graph, self.estimator.weights
+        if callable(kind):
+            raise self.refuse("its weights are Python code")
+        zero = graph.equal(distance, 0)
+        if kind != "distance":
+            weights = graph.add(graph.mul(distance, 0.0), 1.0)
+        else:
+            on_it = idioms.row_max(graph, graph.cast(zero, "int64"))
+            inverse = graph.div(1.0, graph.where(zero, 1.0, distance))
+            weights = graph.where(graph.greater(on_it, 0), graph.cast(zero, "float64"), inverse)
+        return weights if among is None else graph.where(among, weights, 0.0)
+
+
+class Nearest(Neighbours):
+    """The k nearest."""
+
+    def chosen(self, X: Features) -> tuple[Value, Value | None]:
+        """Rows [N, k] and weights [N, k], None for equal ones."""
+        rank, rows = self.neighbours(X, int(self.estimator.n_neighbors))
+        if self.estimator.weights in (None, "uniform"):
+            return rows, None
+        return rows, self.weights(distances(self.graph, rank, self.metric))
+
+    def by_neighbour(self, X: Features, table: np.ndarray) -> tuple[Value, Value | None]:
+        """table[rows] and weights, neighbours on the first axis: [k, N, T] and [k, N, 1]."""
+        import numpy as np
+
+        graph = self.graph
+        rows, weights = self.chosen(X)
+        values = idioms.take(graph, table, graph.op("Transpose", rows, perm=[1, 0]))
+        if weights is None:
+            return values, None
+        return values, graph.op("Unsqueeze", graph.op("Transpose", weights, perm=[1, 0]), np.array([2]))
+
+
+class KNeighborsClassifier(Nearest):
+    def sums(self, X: Features) -> list[Value]:
+        """One [N, classes] for each output."""
+        count = int(self.estimator.n_neighbors)
+        result = []
+        for codes, labels in coded(self.estimator):
+            values, weights = self.by_neighbour(X, one_hot_table(codes, len(labels)))
+            weighted = values if weights is None else self.graph.mul(values, weights)
+            result.append(added(self.graph, weighted, count))
+        return result
+
+    def predict(self, X: Features) -> Value:
+        return labelled(self, self.sums(X))
+
+    def predict_proba(self, X: Features) -> Any:
+        shares = [self.graph.div(one, idioms.row_sum(self.graph, one)) for one in self.sums(X)]
+        return shares if self.estimator.outputs_2d_ else shares[0]
+
+
+class KNeighborsRegressor(Nearest):
+    def predict(self, X: Features) -> Value:
+        import numpy as np
+
+        graph, targets = self.graph, np.asarray(self.estimator._y)
+        vector = targets.ndim == 1
+        table = targets.reshape(len(targets), -1)
+        values, weights = self.by_neighbour(X, table if table.dtype.kind == "f" else table.astype(np.float64))
+        if weights is None:
+            result = graph.op("ReduceMean", values, np.array([0]), keepdims=0)
+        else:
+            weighted = graph.op("ReduceSum", graph.mul(values, weights), np.array([0]), keepdims=0)
+            result = graph.div(weighted, graph.op("ReduceSum", weights, np.array([0]), keepdims=0))
+        return idioms.flat(graph, result) if vector else result
+
+
+class KNeighborsTransformer(Neighbours):
+    def transform(self, X: Features) -> Matrix:
+        graph, source = self.graph, self.estimator
+        by_distance = source.mode == "distance"
+        rank, rows = self.neighbours(X, int(source.n_neighbors) + by_distance)
+        value = distances(graph, rank, self.metric)
+        value = value if by_distance else graph.add(graph.mul(value, 0.0), 1.0)
+        empty = idioms.broadcast_rows(graph, dense([0.0] * len(self.points)))
+        return Matrix(graph.op("ScatterElements", empty, rows, value, axis=1), len(self.points), True)
+
+
+class Within(Neighbours):
+    """All within the radius."""
+
+    def among(self, X: Features) -> tuple[Value, Value]:
+        """Ranks and whether they are within: [N, S] each."""
+        rank = self.ranks(X)
+        return rank, self.graph.less_equal(rank, self.metric.rank_of(float(self.estimator.radius)))
+
+    def weighted(self, X: Features) -> Value:
+        """Weights of all fitted rows, 0 beyond the radius: [N, S] float64."""
+        graph = self.graph
+        rank, among = self.among(X)
+        if self.estimator.weights in (None, "uniform"):
+            return graph.cast(among, "float64")
+        return self.weights(graph.where(among, distances(graph, rank, self.metric), 1.0), among)
+
+
+class RadiusNeighborsClassifier(Within):
+    def sums(self, X: Features) -> list[Value]:
+        """[N, classes] for each output, rows of zeros without neighbours."""
+        weights = self.weighted(X)
+        return [
+            self.graph.matmul(weights, one_hot_table(codes, len(labels)))
+            for codes, labels in coded(self.estimator)
+        ]
+
+    def shares(self, X: Features) -> list[Value]:
+        graph, result = self.graph, []
+        for output, (sums, (_, labels)) in enumerate(zip(self.sums(X), coded(self.estimator))):
+            total = idioms.row_sum(graph, sums)
+            none = graph.equal(total, 0)
+            lonely = self._lonely(output, labels)
+            result.append(graph.where(none, lonely, graph.div(sums, graph.where(none, 1.0, total))))
+        return result
+
+    def _lonely(self, output: int, labels: np.ndarray) -> np.ndarray:
+        """The probabilities of a row without neighbours, [1, classes]."""
+        import numpy as np
+
+        label = self.estimator.outlier_label_
+        label = None if label is None else label[output]
+        return np.array([[float(label is not None and item == label) for item in labels.tolist()]])
+
+    def predict(self, X: Features) -> Value:
+        graph, shares = self.graph, self.shares(X)
+        label = self.estimator.outlier_label_
+        chosen = []
+        for output, (share, (_, labels)) in enumerate(zip(shares, coded(self.estimator))):
+            found = idioms.classes(graph, labels, idioms.argmax(graph, share))
+            if label is not None:
+                none = graph.equal(idioms.row_max(graph, share, keepdims=False), 0)
+                other = graph.constant(label[output], None if found.dtype == "string" else found.dtype)
+                found = graph.where(none, other, found)
+            chosen.append(found)
+        return idioms.stack(graph, chosen) if self.estimator.outputs_2d_ else chosen[0]
+
+    def predict_proba(self, X: Features) -> Any:
+        source = self.estimator
+        if source._fit_method == "brute" and source.outlier_label is not None and not source.outputs_2d_:
+            raise self.refuse(
+                "brute search with an outlier label: scikit-learn takes the label for a position"
+            )
+        shares = self.shares(X)
+        return shares if source.outputs_2d_ else shares[0]
+
+
+class RadiusNeighborsRegressor(Within):
+    def predict(self, X: Features) -> Value:
+        import numpy as np
+
+        graph, targets = self.graph, np.asarray(self.estimator._y)
+        weights = self.weighted(X)
+        if targets.dtype.kind != "f":
+            raise self.refuse("targets of whole numbers: rows without neighbours have no NaN to be")
+        sums = graph.matmul(weights, targets.reshape(len(targets), -1).astype(np.float64))
+        result = graph.div(sums, idioms.row_sum(graph, weights))
+        return idioms.flat(graph, result) if targets.ndim == 1 else result
+
+
+class RadiusNeighborsTransformer(Within):
+    def transform(self, X: Features) -> Matrix:
+        graph = self.graph
+        rank, among = self.among(X)
+        if self.estimator.mode != "distance":
+            return Matrix(graph.cast(among, "float64"), len(self.points), True)
+        value = graph.where(among, distances(graph, rank, self.metric), 0.0)
+        return Matrix(value, len(self.points), True)
+
+
+class NearestCentroid(Emitter):
+    def predict(self, X: Features) -> Value:
+        import numpy as np
+
+        source, x = self.estimator, numeric(self.graph, X).value
+        if np.isclose(source.class_prior_, 1 / len(source.classes_)).all():
+            index = self._nearest(x)
+        else:
+            index = idioms.argmax(self.graph, self._discriminants(X))
+        return idioms.classes(self.graph, source.classes_, index)
+
+    def _nearest(self, x: Value) -> Value:
+        source = self.estimator
+        if source.metric == "euclidean":
+            return nearest(self.graph, self.graph.cast(x, "float64"), source.centroids_)
+        return idioms.argmin(self.graph, ranks(self.graph, x, source.centroids_, Metric(source.metric, {})))
+
+    def _discriminants(self, X: Features) -> Value:
+        import numpy as np
+
+        graph, source = self.graph, self.estimator
+        deviation = np.where(source.within_class_std_dev_ != 0, source.within_class_std_dev_, 1.0)
+        x = graph.div(graph.cast(numeric(graph, X).value, "float64"), deviation)
+        metric = Metric(source.metric, {})
+        far = distances(graph, ranks(graph, x, source.centroids_ / deviation, metric), metric)
+        return graph.sub(2.0 * np.log(source.class_prior_), graph.mul(far, far))
+
+    def decision_function(self, X: Features) -> Value:
+        scores = self._discriminants(X)
+        if len(self.estimator.classes_) != 2:
+            return scores
+        first, second = (idioms.column(self.graph, scores, i) for i in (0, 1))
+        return self.graph.sub(second, first)
+
+    def predict_proba(self, X: Features) -> Value:
+        return self.graph.op("Exp", self.predict_log_proba(X))
+
+    def predict_log_proba(self, X: Features) -> Value:
+        graph = self.graph
+        scores = self._discriminants(X)
+        likely = graph.sub(scores, idioms.row_max(graph, scores))
+        return graph.sub(likely, graph.op("Log", idioms.row_sum(graph, graph.op("Exp", likely))))
+
+
+class LocalOutlierFactor(Neighbours):
+    def score_samples(self, X: Features) -> Value:
+        import numpy as np
+
+        graph, source = self.graph, self.estimator
+        rank, rows = self.neighbours(X, int(source.n_neighbors_))
+        distance = graph.cast(distances(graph, rank, self.metric), numeric(graph, X).dtype)
+        known = np.asarray(source._distances_fit_X_)[:, int(source.n_neighbors_) - 1]
+        reach = graph.maximum(distance, idioms.take(graph, known, rows))
+        count = float(source.n_neighbors_)
+        mean = graph.div(idioms.row_sum(graph, reach), count)
+        density = graph.div(1.0, graph.add(mean, 1e-10))
+        ratios = graph.div(idioms.take(graph, np.asarray(source._lrd), rows), density)
+        return graph.op("Neg", graph.div(idioms.row_sum(graph, ratios, keepdims=False), count))
+
+    def decision_function(self, X: Features) -> Value:
+        return self.graph.sub(self.score_samples(X), np_scalar(self.estimator.offset_))
+
+    def predict(self, X: Features) -> Value:
+        outlier = self.graph.less(self.decision_function(X), 0)
+        return self.graph.where(outlier, self.graph.constant(-1, "int64"), 1)
+
+
+class Components(Emitter):
+    """NeighborhoodComponentsAnalysis: ``X @ components_.T``."""
+
+    def transform(self, X: Features) -> Matrix:
+        components = dense(self.estimator.components_)
+        value = self.graph.matmul(numeric(self.graph, X).value, components.T)
+        return Matrix(value, len(components))
+
+
+def np_scalar(value: Any) -> Any:
+    import numpy as np
+
+    return np.asarray(value)
+
+
+def coded(source: Any) -> list[tuple[np.ndarray, np.ndarray]]:
+    """For each output: the fitted rows' class numbers, and the classes."""
+    import numpy as np
+
+    codes = np.asarray(source._y)
+    if source.outputs_2d_:
+        return [(codes[:, k], np.asarray(labels)) for k, labels in enumerate(source.classes_)]
+    return [(codes.reshape(-1), np.asarray(source.classes_))]
+
+
+def one_hot_table(codes: np.ndarray, count: int) -> np.ndarray:
+    """[S, count] float64."""
+    import numpy as np
+
+    table: np.ndarray = np.eye(count)[codes]
+    return table
+
+
+def labelled(writer: Emitter, sums: list[Value]) -> Value:
+    """The class of the largest sum for each output."""
+    graph, source = writer.graph, writer.estimator
+    chosen = [
+        idioms.classes(graph, labels, idioms.argmax(graph, one))
+        for one, (_, labels) in zip(sums, coded(source))
+    ]
+    return idioms.stack(graph, chosen) if source.outputs_2d_ else chosen[0]
+
+
+EMITTERS: dict[str, type[Emitter]] = {
+    "sklearn.neighbors.KNeighborsClassifier": KNeighborsClassifier,
+    "sklearn.neighbors.KNeighborsRegressor": KNeighborsRegressor,
+    "sklearn.neighbors.KNeighborsTransformer": KNeighborsTransformer,
+    "sklearn.neighbors.RadiusNeighborsClassifier": RadiusNeighborsClassifier,
+    "sklearn.neighbors.RadiusNeighborsRegressor": RadiusNeighborsRegressor,
+    "sklearn.neighbors.RadiusNeighborsTransformer": RadiusNeighborsTransformer,
+    "sklearn.neighbors.NearestCentroid": NearestCentroid,
+    "sklearn.neighbors.LocalOutlierFactor": LocalOutlierFactor,
+    "sklearn.neighbors.NeighborhoodComponentsAnalysis": Components,
+}

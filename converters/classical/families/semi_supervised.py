@@ -1,0 +1,54 @@
+"""Label propagation and spreading.
+
+Source: sklearn/semi_supervised/_label_propagation.py (1.9). Probabilities: label distributions of the fitted rows, weighted by
+the rbf kernel (``|x|² + |y|² - 2xy``) or summed over the nearest neighbours, divided by their sum; label: argmax of them, the
+first of equals. Far from all fitted rows the weights are 0 and the source's probabilities NaN, its label the first class.
+"""
+
+from __future__ import annotations
+
+from converters.classical import idioms
+from converters.classical.columns import Features, numeric
+from converters.classical.emit import Emitter
+from converters.classical.families.distances import Metric, ranks
+from converters.classical.families.kernel_functions import pairwise
+from converters.classical.families.linear import dense
+from converters.classical.graph import Value
+
+
+class Propagation(Emitter):
+    def predict_proba(self, X: Features) -> Value:
+        graph, source = self.graph, self.estimator
+        x = graph.cast(numeric(graph, X).value, "float64")
+        points, shares = dense(source.X_).astype("float64"), dense(source.label_distributions_)
+        if source.kernel == "knn":
+            total = self._neighbours(x)
+        else:
+            weights = pairwise(graph, x, points, source.kernel, {"gamma": source.gamma})
+            total = graph.matmul(weights, shares)
+        return graph.div(total, idioms.row_sum(graph, total))
+
+    def _neighbours(self, x: Value) -> Value:
+        import numpy as np
+
+        graph, source = self.graph, self.estimator
+        rank = ranks(graph, x, dense(source.X_).astype("float64"), Metric("euclidean", {}))
+        k = np.array([int(source.n_neighbors)])
+        rows = graph.ops("TopK", rank, k, dtypes=("float64", "int64"), axis=1, largest=0)[1]
+        return graph.op(
+            "ReduceSum",
+            idioms.take(graph, dense(source.label_distributions_), rows),
+            np.array([1]),
+            keepdims=0,
+        )
+
+    def predict(self, X: Features) -> Value:
+        graph, shares = self.graph, self.predict_proba(X)
+        known = graph.where(graph.op("IsNaN", shares), 0.0, shares)
+        return idioms.classes(graph, self.estimator.classes_, idioms.argmax(graph, known))
+
+
+EMITTERS: dict[str, type[Emitter]] = {
+    "sklearn.semi_supervised.LabelPropagation": Propagation,
+    "sklearn.semi_supervised.LabelSpreading": Propagation,
+}

@@ -1,0 +1,99 @@
+"""Neighbours: metrics, weights, ties, several outputs, outlier labels, local outliers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn import neighbors as nb
+
+from tests.classical.harness import Options, assert_same, assert_same_or_refused
+
+METRICS = [
+    {},
+    {"metric": "manhattan"},
+    {"metric": "chebyshev"},
+    {"metric": "minkowski", "p": 3},
+    {"metric": "cosine"},
+    {"metric": "sqeuclidean"},
+]
+
+
+@pytest.fixture(scope="module")
+def X() -> np.ndarray:
+    return np.random.default_rng(2).normal(size=(70, 3))
+
+
+def labels(X: np.ndarray) -> np.ndarray:
+    return np.array(["q", "ä", "z"])[np.digitize(X[:, 0] + X[:, 1] ** 2, [0.2, 1.0])]
+
+
+# Planted values make rows of equal distance, of which the source's trees choose by their own order of visits.
+NO_TIES = ("zeros", "threshold", "below", "above", "below32", "above32", "large")
+
+
+@pytest.mark.parametrize("weights", ["uniform", "distance"])
+@pytest.mark.parametrize("metric", METRICS, ids=str)
+def test_classifier(metric: dict[str, Any], weights: str, X: np.ndarray) -> None:
+    model = nb.KNeighborsClassifier(4, weights=weights, **metric).fit(X, labels(X))
+    assert_same(model, np.vstack([X + 0.01, X[:5]]), Options(rtol=1e-9, skip=NO_TIES))
+
+
+@pytest.mark.parametrize("weights", ["uniform", "distance"])
+@pytest.mark.parametrize("metric", METRICS[:4], ids=str)
+def test_regressor(metric: dict[str, Any], weights: str, X: np.ndarray) -> None:
+    assert_same(
+        nb.KNeighborsRegressor(3, weights=weights, **metric).fit(X, X[:, 0] * 3), X, Options(skip=NO_TIES)
+    )
+
+
+def test_several_outputs(X: np.ndarray) -> None:
+    y = np.stack([labels(X), np.where(X[:, 2] > 0, "yes", "no")], axis=1)
+    assert_same(nb.KNeighborsClassifier(3).fit(X, y), X, Options(skip=NO_TIES))
+    assert_same(nb.KNeighborsRegressor(3).fit(X, X[:, :2]), X, Options(skip=NO_TIES))
+    assert_same(nb.RadiusNeighborsClassifier(5.0).fit(X, y), X, Options(skip=NO_TIES))
+
+
+@pytest.mark.parametrize("weights", ["uniform", "distance"])
+@pytest.mark.parametrize("outlier", [None, "z", "most_frequent", "x"])
+def test_within_a_radius(outlier: Any, weights: str, X: np.ndarray) -> None:
+    model = nb.RadiusNeighborsClassifier(1.0, weights=weights, outlier_label=outlier)
+    rows = X if outlier is None else np.vstack([X, X[:3] + 100])
+    assert_same(model.fit(X, labels(X)), rows, Options(rtol=1e-9))
+
+
+@pytest.mark.filterwarnings("ignore:One or more samples have no neighbors")
+def test_mean_within_a_radius(X: np.ndarray) -> None:
+    assert_same(
+        nb.RadiusNeighborsRegressor(1.0, weights="distance").fit(X, X[:, 1]), np.vstack([X, X[:3] + 90])
+    )
+
+
+@pytest.mark.parametrize("mode", ["connectivity", "distance"])
+def test_graphs_of_neighbours(mode: str, X: np.ndarray) -> None:
+    assert_same(nb.KNeighborsTransformer(n_neighbors=3, mode=mode).fit(X), X + 0.01, Options(skip=NO_TIES))
+    assert_same(nb.RadiusNeighborsTransformer(radius=1.0, mode=mode).fit(X), X + 0.01)
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"metric": "manhattan"}, {"shrink_threshold": 0.2}, {"priors": "empirical"}], ids=str
+)
+def test_nearest_centroid(settings: dict[str, Any], X: np.ndarray) -> None:
+    assert_same(nb.NearestCentroid(**settings).fit(X, labels(X)), X, Options(rtol=1e-9))
+
+
+def test_local_outliers(X: np.ndarray) -> None:
+    assert_same(nb.LocalOutlierFactor(5, novelty=True).fit(X), X + 0.01, Options(rtol=1e-9, skip=NO_TIES))
+
+
+def test_learned_components(X: np.ndarray) -> None:
+    model = nb.NeighborhoodComponentsAnalysis(n_components=2, max_iter=5, random_state=0)
+    assert_same(model.fit(X, labels(X)), X)
+
+
+def test_python_code_is_refused(X: np.ndarray) -> None:
+    distance = nb.KNeighborsClassifier(3, metric=lambda a, b: float(abs(a - b).sum())).fit(X, labels(X))
+    weights = nb.KNeighborsClassifier(3, weights=lambda d: 1 / (1 + d)).fit(X, labels(X))
+    assert "Python code" in assert_same_or_refused(distance, X)
+    assert "Python code" in assert_same_or_refused(weights, X)
