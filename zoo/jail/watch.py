@@ -137,7 +137,9 @@ class _Running:
             stopped |= fresh
             if not fresh:
                 break
-        for pid in stopped | marked(token):
+        for pid in stopped:
+            _send(pid, signal.SIGKILL)
+        for pid in marked(token):
             _send(pid, signal.SIGKILL)
 
     def _rest(self) -> None:
