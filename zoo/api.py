@@ -312,7 +312,7 @@ def _asked(
     return {
         "opset": opset,
         "inputs": tuple(parse_input(text) for text in input),
-        "sample": as_path(sample),
+        "sample": None if sample is None else Path(sample).absolute(),
         "seed": seed,
         "options": options,
     }

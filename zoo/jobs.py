@@ -35,6 +35,8 @@ class Job:
     """File name of the ONNX model that a conversion writes."""
     model: Optional[Path] = None
     cases: Optional[Path] = None
+    code: tuple[Path, ...] = ()
+    """Folders in which the modules that the user named are looked for, after all others."""
     optimisation: str = "all"
     threads: int = 1
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from dataclasses import replace
 from importlib.metadata import version
@@ -110,11 +111,35 @@ def mismatch(report: VerificationReport) -> VerificationError:
 
 def _source_job(job: Job, folder: Path, settings: Settings) -> Path:
     assert job.request is not None
-    artifact = job.request.artifact.path
-    readable = [artifact.parent, artifact.resolve(), Path.cwd()]
-    if job.request.sample is not None:
-        readable.append(job.request.sample.resolve())
-    return dispatch.run_job(job, folder / "source", settings.bounds, tuple(readable))
+    code = _code(job.request)
+    readable = (*_readable(job.request), *code)
+    return dispatch.run_job(replace(job, code=code), folder / "source", settings.bounds, readable)
+
+
+def _readable(request: ConversionRequest) -> tuple[Path, ...]:
+    """The source, what belongs beside it, and the sample: nothing else of the user's."""
+    path = request.artifact.path
+    found = [path, path.resolve()]
+    if (request.framework, request.kind) in _WITH_SIBLINGS or "steps" in request.options:
+        found += [path.parent, *(file.resolve() for file in path.parent.iterdir() if file.is_symlink())]
+    if path.is_dir():
+        found += [file.resolve() for file in path.rglob("*") if file.is_symlink()]
+    if request.sample is not None:
+        found += [request.sample, request.sample.resolve()]
+    return tuple(found)
+
+
+_WITH_SIBLINGS = {("onnx", "model"), ("torch", "safetensors")}
+"""Files that others belong to: external data, ``config.json``."""
+
+
+def _code(request: ConversionRequest) -> tuple[Path, ...]:
+    """Where the builder or classes that the user named are: beside the file, here, on ``PYTHONPATH``."""
+    named = [str(request.options.get(name, "converters.")) for name in ("builder", "classes")]
+    if all(name.startswith("converters.") for name in named):
+        return ()
+    listed = [Path(entry) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    return (request.artifact.path.parent, Path.cwd(), *listed)
 
 
 def stamped(proof: Proof, request: ConversionRequest, licence: Licence | None = None) -> OnnxModel:

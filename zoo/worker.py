@@ -34,6 +34,8 @@ def main(folder: Path) -> int:
     out = folder / "out"
     out.mkdir(exist_ok=True)
     job = wire.loads(Job, (folder / "job.json").read_text(encoding="utf-8"))
+    # Behind everything installed: a file of the user's shadows no module.
+    sys.path += [str(folder) for folder in job.code]
     try:
         _ACTIONS[job.action](job, out)
     except ZooError as error:

@@ -237,3 +237,47 @@ def test_a_kept_mismatch_says_so_in_its_metadata(iris_pickle: Path, tmp_path: Pa
     found = {entry.key: entry.value for entry in onnx.load(str(tmp_path / "out.onnx")).metadata_props}
     assert found["zoo.verification"] == "mismatch"
     assert not (tmp_path / "out.onnx.zoo.json").exists()
+
+
+def test_a_builder_of_the_users_is_found_in_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    code = "import torch\n\ndef small(width):\n    return torch.nn.Linear(3, width)\n"
+    here = tmp_path / "here"
+    here.mkdir()
+    (here / "mynets.py").write_text(code)
+    torch.save(torch.nn.Linear(3, 5).state_dict(), tmp_path / "w.pt")
+    monkeypatch.chdir(here)
+    model = zoo.convert(
+        tmp_path / "w.pt", builder="mynets:small", builder_kwargs={"width": 5}, input=["x:float32[batch,3]"]
+    )
+    assert model.model.signature.outputs[0].shape == ("batch", 5)
+
+
+def test_a_worker_cannot_read_what_lies_beside_a_pickle(tmp_path: Path) -> None:
+    from zoo import sandbox
+
+    if sandbox.level() == "rlimits":
+        pytest.skip("this kernel has neither landlock nor bubblewrap")
+    (tmp_path / "secret.txt").write_text("token")
+    (tmp_path / "spy.py").write_text(
+        "class Spy:\n    def __reduce__(self):\n        return open, ("
+        + repr(str(tmp_path / "secret.txt"))
+        + ",)\n"
+    )
+    import importlib.util
+
+    spec = importlib.util.spec_from_file_location("spy", tmp_path / "spy.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    from sklearn.linear_model import LinearRegression
+
+    model = LinearRegression().fit([[0.0], [1.0]], [0.0, 1.0])
+    model.extra = module.Spy()
+    (tmp_path / "model.pkl").write_bytes(pickle.dumps(model))
+    with pytest.raises(zoo.ZooError, match="Permission denied"):
+        zoo.convert(tmp_path / "model.pkl", tmp_path / "model.onnx", trust=True)
