@@ -89,6 +89,26 @@ def test_a_graph_that_draws_random_numbers_is_found(tmp_path):
     assert not report.passed
 
 
+def test_a_graph_whose_first_run_is_always_the_same_is_found_by_its_second(tmp_path):
+    random = seeded_mlp()
+    made = helper.make_node("RandomUniformLike", ["x"], ["noise"], low=0.0, high=1e-3, seed=1.0)
+    random.graph.node.insert(0, made)
+    random.graph.node.insert(1, helper.make_node("Add", ["x", "noise"], ["shaken"]))
+    random.graph.node[2].input[0] = "shaken"
+    path = save(random, tmp_path, "right.onnx")
+    description = SourceDescription(Signature((TensorSpec("x", "float32", ("batch", 5)),)))
+    (tmp_path / "feeds").mkdir()
+    (tmp_path / "outputs").mkdir()
+    case, feeds = next(iter(make_feeds(description, batches=(2,))))
+    file = CaseFile(case, 0)
+    save_tensors(tmp_path / "feeds" / file.name, feeds)
+    save_tensors(tmp_path / "outputs" / file.name, Session(path).run(feeds))
+    source = Answers(CaseList((file,), {}), tmp_path)
+    report = judged(random, source, description, tmp_path / "runtime", (Variant("all", repeat=1),))
+    assert report.cases[0].passed
+    assert any("not repeatable" in note for note in report.notes)
+
+
 @pytest.mark.parametrize(
     ("right", "culprit"),
     [
