@@ -112,7 +112,7 @@ def pool(order: Order) -> Callable[[], object]:
 
 def pooch(order: Order) -> Callable[[], object]:
     """pooch, which hashes after the download."""
-    import pooch as client
+    import pooch as client  # type: ignore[import-untyped,unused-ignore]
 
     logging.getLogger("pooch").setLevel(logging.ERROR)
     files = order.get("many") or [("file", order["url"], order["sha256"], order["size"])]

@@ -63,7 +63,7 @@ def as_markdown(results: Results, rounds: int, *, in_memory: bool) -> str:
         f"Median of {rounds} rounds in which the clients take turns; server and client share the machine.",
         "",
         "*Transfer* is what the client itself took: for Python clients without the start of the interpreter",
-        "and the imports, for `curl` its own `time_total`. *Process* is the whole command, *CPU* its user and",
+        "and the imports, for `curl` its `time_total`. *Process* is the whole command, *CPU* its user and",
         "system seconds. *Peak* memory cannot be told below the 20 MB of the process that starts a client.",
         "`zoo` hashes while it receives; where a client does not hash at all, its name says so.",
         f"Files go to {'memory (tmpfs), so that the disk is not what is measured' if in_memory else 'disk'};",
