@@ -31,6 +31,8 @@ class BoosterConverter(SklearnConverter):
 
     extra: ClassVar[str] = "boosters"
     package: ClassVar[str]
+    older_pickles: ClassVar[str] = ""
+    """Which version reads pickles that this one does not, for the hint."""
     reads_float32: ClassVar[bool]
     """Whether the library rounds every number to float32: then the graph's inputs are float32."""
 
@@ -98,7 +100,7 @@ class BoosterConverter(SklearnConverter):
             raise UnsupportedFileError(
                 f"{path.name} cannot be loaded by {self.package} {self._version()}: {reason}",
                 hint="It is broken, or another version saved it: load it there and save it in the "
-                f"format of {self.package} itself.",
+                f"format of {self.package} itself{self.older_pickles}.",
             ) from error
 
 
@@ -110,6 +112,7 @@ class XGBoostConverter(BoosterConverter):
     requirements: ClassVar[tuple[str, ...]] = ("xgboost|xgboost-cpu", "scikit-learn", "pandas")
     revision: ClassVar[int] = 1
     package: ClassVar[str] = "xgboost"
+    older_pickles: ClassVar[str] = " (xgboost 1.7 to 3.0 reads pickles of before 2.1; save as .json or .ubj)"
     reads_float32: ClassVar[bool] = True
 
     def read(self, path: Path, kind: str) -> Any:

@@ -10,6 +10,7 @@ import pytest
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from converters.classical.families.lightgbm_files import estimator
 from converters.classical.families.lightgbm_model import read
 from converters.from_sklearn import SklearnConverter
 from tests.classical import booster_data as data
@@ -85,6 +86,20 @@ def test_numbers_next_to_zero_are_zero() -> None:
     y = (rows[:, 0] > 0) * 3.0 + (rows[:, 0] < 0)
     assert_same(regressor(min_data_in_bin=1, zero_as_missing=False).fit(rows, y), rows)
     assert_same(regressor(min_data_in_bin=1, zero_as_missing=True).fit(rows, y), rows)
+
+
+@pytest.mark.parametrize("use_missing", [True, False])
+@pytest.mark.parametrize(
+    "threshold", ["0", "-0", "5e-36", "-5e-36", "1e-35", "-1.0000000180025095e-35", "2e-35"]
+)
+def test_thresholds_next_to_zero_compare_as_zero_does(threshold, use_missing) -> None:
+    rows = np.array([[x] for x in (-1, -2e-35, -1e-35, -4e-36, 0, 4e-36, 1e-35, 2e-35, 1, np.nan)])
+    fitted = regressor(n_estimators=2, num_leaves=2, min_child_samples=1, min_data_in_bin=1)
+    fitted.set_params(use_missing=use_missing).fit(rows, np.arange(10.0))
+    text = re.sub(r"(?m)^threshold=.*$", f"threshold={threshold}", fitted.booster_.model_to_string())
+    sizes = [len(tree) for tree in re.findall(r"(?s)Tree=\d+\n.*?\n\n\n", text)]
+    text = re.sub(r"(?m)^tree_sizes=.*$", f"tree_sizes={' '.join(map(str, sizes))}", text)
+    assert_same(estimator(lgb.Booster(model_str=text)), rows)
 
 
 @pytest.mark.parametrize("holes", [False, True], ids=["full", "nan"])

@@ -101,16 +101,19 @@ def test_thresholds_round_down_to_float32_never_up() -> None:
     assert (above > threshold).all()
 
 
-def test_sums_are_added_strictly_in_order() -> None:
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("width", [1, 2, 40, 700])
+def test_sums_are_added_strictly_in_order(width, dtype) -> None:
     rng = np.random.default_rng(0)
-    values = (rng.normal(size=(90, 40)) * 10.0 ** rng.integers(-8, 8, (90, 40))).astype(np.float32)
+    values = (rng.normal(size=(300, width)) * 10.0 ** rng.integers(-8, 8, (300, width))).astype(dtype)
     graph = Graph()
-    x = graph.input("x", "float32", ("trees", 40))
-    graph.output("y", trees.added(graph, x, 90), (40,))
-    expected = np.zeros(40, dtype=np.float32)
+    x = graph.input("x", dtype, (width, "trees"))
+    by_tree = graph.op("Transpose", x, perm=[1, 0])  # as in a forest: ONNX Runtime moves it about
+    graph.output("y", trees.added(graph, by_tree, 300), (width,))
+    expected = np.zeros(width, dtype=dtype)
     for row in values:
         expected += row
-    np.testing.assert_array_equal(run(session_of(graph.build()), {"x": values})["y"], expected)
+    np.testing.assert_array_equal(run(session_of(graph.build()), {"x": values.T})["y"], expected)
 
 
 def test_one_tree_node_holds_a_forest_whose_votes_add_exactly() -> None:

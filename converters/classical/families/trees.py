@@ -9,7 +9,7 @@ Source: sklearn/tree/_tree.pyx, sklearn/tree/_classes.py, sklearn/ensemble/_fore
 - leaf values are float64. A forest adds the trees' values one after another, then divides by their
   number. Ties of votes are decided by the last bit of that sum, so the graph adds in the same
   order: leaves give row numbers of a value table, and CumSum over axis 0 of [trees, N, K] adds
-  trees in their order (ReduceSum does not: it multiplies by ones, in blocks).
+  trees in their order (ReduceSum does not once ONNX Runtime has moved the Transpose before it).
 - label: argmax of the (summed) values, the first of equals.
 """
 
