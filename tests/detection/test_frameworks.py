@@ -30,6 +30,10 @@ def catboost_json(path: Path) -> None:
     models.catboost_classifier().save_model(path, format="json")
 
 
+def chainer_npz(path: Path) -> None:
+    np.savez(path, **{"conv1/W": models.X})
+
+
 CASES: dict[str, tuple[Writer, str]] = {
     "sklearn pickle": (models.pickled(models.logistic), "sklearn/pickle"),
     "sklearn pickle, protocol 0": (models.pickled(models.logistic, 0), "sklearn/pickle"),
@@ -75,7 +79,7 @@ CASES: dict[str, tuple[Writer, str]] = {
     "ort": (models.ort_file, "ort/model"),
     "npy": (models.named(".npy", lambda path: np.save(path, models.X)), "numpy/npy"),
     "npz": (models.named(".npz", lambda path: np.savez(path, a=models.X)), "numpy/npz"),
-    "chainer npz": (models.named(".npz", lambda path: np.savez(path, **{"conv1/W": models.X})), "chainer/npz"),
+    "chainer npz": (models.named(".npz", chainer_npz), "chainer/npz"),
 }  # fmt: skip
 
 

@@ -8,11 +8,13 @@ space and so cannot tell ``"os system"`` from ``"os", "system"``.
 from __future__ import annotations
 
 import pickletools
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from zoo.detection.source import KEEP, BrokenFileError, Elided, Tape
 
-_TABLE = {info.code.encode("latin-1"): info for info in pickletools.opcodes}
+Reader = Callable[[Tape], Any]
 
 # Argument descriptor → (bytes of its length field, signed, how the content is decoded).
 _LENGTHS: dict[str, tuple[int, bool, str]] = {
@@ -30,18 +32,17 @@ _LENGTHS: dict[str, tuple[int, bool, str]] = {
 }
 
 
+_NUMBERS = {"uint1": (1, False), "uint2": (2, False), "uint4": (4, False), "int4": (4, True)}
+
+
 def read_opcode(tape: Tape) -> tuple[str, Any]:
     """The name and argument of the next opcode; raises `BrokenFileError`."""
     code = tape.take(1)
-    info = _TABLE.get(code)
-    if info is None:
+    entry = _TABLE.get(code)
+    if entry is None:
         raise BrokenFileError(f"byte 0x{code.hex()} at {tape.position - 1} is no pickle opcode")
-    if info.arg is None:
-        return info.name, None
-    if info.name in ("GLOBAL", "INST"):
-        return info.name, (_name(tape), _name(tape))
-    length = _LENGTHS.get(info.arg.name)
-    return info.name, _simple(tape, info) if length is None else _literal(tape, *length)
+    name, read = entry
+    return name, None if read is None else read(tape)
 
 
 def _name(tape: Tape) -> str:
@@ -54,7 +55,15 @@ def _name(tape: Tape) -> str:
         raise BrokenFileError(f"a name that is not UTF-8 at {tape.position}") from error
 
 
-def _simple(tape: Tape, info: pickletools.OpcodeInfo) -> Any:
+def _names(tape: Tape) -> tuple[str, str]:
+    return _name(tape), _name(tape)
+
+
+def _number(width: int, signed: bool, tape: Tape) -> int:
+    return int.from_bytes(tape.take(width), "little", signed=signed)
+
+
+def _simple(info: pickletools.OpcodeInfo, tape: Tape) -> Any:
     assert info.arg is not None
     try:
         return info.arg.reader(tape)  # type: ignore[arg-type]
@@ -64,7 +73,7 @@ def _simple(tape: Tape, info: pickletools.OpcodeInfo) -> Any:
         raise BrokenFileError(f"{info.name} at {tape.position}: {error}") from error
 
 
-def _literal(tape: Tape, width: int, signed: bool, decoding: str) -> Any:
+def _literal(width: int, signed: bool, decoding: str, tape: Tape) -> Any:
     length = int.from_bytes(tape.take(width), "little", signed=signed)
     if length < 0:
         raise BrokenFileError(f"a length of {length} at {tape.position}")
@@ -85,4 +94,17 @@ def _decode(data: bytes, decoding: str) -> Any:
     return data.decode(decoding, "surrogatepass" if decoding == "utf-8" else "strict")
 
 
+def _reader(info: pickletools.OpcodeInfo) -> Reader | None:
+    if info.arg is None:
+        return None
+    if info.name in ("GLOBAL", "INST"):
+        return _names
+    if info.arg.name in _LENGTHS:
+        return partial(_literal, *_LENGTHS[info.arg.name])
+    if info.arg.name in _NUMBERS:
+        return partial(_number, *_NUMBERS[info.arg.name])
+    return partial(_simple, info)
+
+
+_TABLE = {info.code.encode("latin-1"): (info.name, _reader(info)) for info in pickletools.opcodes}
 __all__ = ["Elided", "read_opcode"]

@@ -17,7 +17,7 @@ from zoo.detection.pickle_values import WRAPPERS, Global, Made, Pairs
 from zoo.detection.source import UNPACK_ERRORS, BrokenFileError, Elided, Tape
 
 MAX_OPCODES = 30_000_000
-GLIMPSE = 2_000_000
+GLIMPSE = 1_000_000
 """Opcodes that are enough to tell what a pickle is, though not whether it is safe."""
 MAX_DEPTH = 20
 

@@ -120,9 +120,12 @@ class Tape:
 
     def take(self, length: int) -> bytes:
         """Exactly `length` bytes; raises `BrokenFileError` at an early end."""
-        data = self.read(length)
+        data = self._stream.read(length)
+        self.position += length
         if len(data) != length:
             raise BrokenFileError(f"ends after {self.position} bytes, in the middle of an item")
+        if self._ceiling is not None and self.position > self._ceiling:
+            raise BrokenFileError(f"unpacks to more than {self._ceiling} bytes")
         return data
 
     def pass_over(self, length: int) -> Elided:
