@@ -97,6 +97,16 @@ def test_where_all_is_zero_everything_moves_a_little():
     assert np.abs(converter.seen[1]).max() < 1e-9
 
 
+def test_nothing_is_moved_out_of_the_known_range():
+    converter = Remembering()
+    feeds = {"x": np.ones((200, 3), np.float32)}
+    NoiseMeter(converter, None, described(ColumnDomain(0.0, 1.0))).noise(
+        feeds, converter.predict(None, feeds)
+    )
+    assert converter.seen[1].max() == 1
+    assert converter.seen[1].min() < 1
+
+
 def test_whole_numbers_and_categories_are_never_moved():
     converter = Remembering()
     columns = (ColumnDomain(), ColumnDomain(integral=True), ColumnDomain(categories=(1.0, 2.0)))

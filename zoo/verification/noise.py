@@ -84,7 +84,8 @@ class NoiseMeter:
             array = feeds[space.spec.name]
             up = Stream(turn, "noise", space.spec.name).integers(array.shape, 0, 1).astype(bool)
             beside = _beside(array, up) if array.any() else _off_zero(array, up, space)
-            moved[space.spec.name] = np.where(_movable(space, array), beside, array)
+            free = _movable(space, array) & _inside(space, beside, array)
+            moved[space.spec.name] = np.where(free, beside, array)
         return moved
 
 
@@ -104,6 +105,19 @@ def _movable(space: InputSpace, array: np.ndarray) -> np.ndarray:
     free = np.array([_is_continuous(column) for column in columns])
     wide = free if array.ndim and array.shape[-1] == len(columns) else np.array(bool(free.all()))
     return np.asarray(((array != 0) | ~array.any()) & np.isfinite(array) & wide)
+
+
+def _inside(space: InputSpace, moved: np.ndarray, array: np.ndarray) -> np.ndarray:
+    """Where moving does not leave the known range: a source may refuse what lies beyond it."""
+    import numpy as np
+
+    columns = space.domain.columns
+    low = np.array([-np.inf if column.low is None else column.low for column in columns])
+    high = np.array([np.inf if column.high is None else column.high for column in columns])
+    if not array.ndim or array.shape[-1] != len(columns):
+        low, high = low.min(), high.max()
+    left = ((array >= low) & (moved < low)) | ((array <= high) & (moved > high))
+    return np.asarray(~left)
 
 
 def _beside(array: np.ndarray, up: np.ndarray) -> np.ndarray:

@@ -54,7 +54,7 @@ def cut(model: onnx.ModelProto, finding: Finding, feeds: Tensors) -> Reproducer:
     nodes = _cut_nodes(model, finding, values)
     output = nodes[-1].output[0]
     inputs = _data_inputs(model, nodes, values)
-    small = _submodel(model, nodes, inputs, output)
+    small = _submodel(model, nodes, inputs, _info(output, values[output]))
     expected = finding.expected if _fits(finding.expected, values[output]) else None
     return _worst_row(Reproducer(small, inputs, output, _shaped(expected, values[output]), values[output]))
 
@@ -97,9 +97,8 @@ def _data_inputs(model: onnx.ModelProto, nodes: list[Any], values: Tensors) -> d
 
 
 def _submodel(
-    model: onnx.ModelProto, nodes: list[Any], inputs: dict[str, Any], output: str
+    model: onnx.ModelProto, nodes: list[Any], inputs: dict[str, Any], output: Any
 ) -> onnx.ModelProto:
-    import onnx
     from onnx import helper
 
     used = {name for node in nodes for name in node.input}
@@ -107,7 +106,7 @@ def _submodel(
         nodes,
         "reproducer",
         [_info(name, array) for name, array in inputs.items()],
-        [onnx.ValueInfoProto(name=output)],
+        [output],
         [tensor for tensor in model.graph.initializer if tensor.name in used],
     )
     small = helper.make_model(graph, opset_imports=model.opset_import, functions=model.functions)
