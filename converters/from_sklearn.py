@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     import onnx
 
+    from zoo.interfaces import Layer
     from zoo.records import Artifact, ConversionRequest
     from zoo.tensors import Tensors
 
@@ -85,6 +86,13 @@ class SklearnConverter:
         with probing.quiet():
             arrays, _ = answers.observed(model, rows(found, feeds))
         return arrays
+
+    def layers(self, model: Any, feeds: Mapping[str, np.ndarray]) -> list[Layer]:
+        """What every step of a pipeline gives for `feeds`."""
+        from converters.classical.steps import steps
+
+        with probing.quiet():
+            return steps(model, rows(self._reading(model), feeds))
 
     def _reading(self, model: Any) -> Layout:
         """The layout of the model, kept for the next feed: facts of a large forest take a while."""

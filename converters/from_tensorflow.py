@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Mapping
 
 from converters import tensorflow_keras, tensorflow_models, tensorflow_saved_models
 from converters.tensorflow_graphs import as_onnx
+from converters.tensorflow_layers import layers
 from converters.tensorflow_layouts import channel_last, is_channel_first
 from converters.tensorflow_programs import Program, run, trace
 from converters.tensorflow_runtime import tensorflow, versions
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     import onnx
 
     from converters.tensorflow_models import Source
+    from zoo.interfaces import Layer
     from zoo.records import Artifact, ConversionRequest, TensorSpec
     from zoo.tensors import Tensors
 
@@ -67,6 +69,10 @@ class TensorFlowConverter:
     def predict(self, model: Any, feeds: Mapping[str, np.ndarray]) -> Tensors:
         """TensorFlow's answer, computed by the function that was converted."""
         return run(self._loaded(model).program, feeds)
+
+    def layers(self, model: Any, feeds: Mapping[str, np.ndarray]) -> list[Layer]:
+        """What every layer of a functional Keras model gives for `feeds`; of other models, nothing."""
+        return layers(self._loaded(model).source.owner, feeds)
 
     def _loaded(self, model: Any, requested: tuple[TensorSpec, ...] = ()) -> Loaded:
         """A file's model as it is; the last live one, traced again when the request changes its inputs."""

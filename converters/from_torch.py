@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from converters.torch_model import TorchModel
     from converters.torch_study import Study
+    from zoo.interfaces import Layer
     from zoo.records import Artifact, ConversionRequest
     from zoo.tensors import Tensors
 
@@ -52,6 +53,13 @@ class TorchConverter:
             notes=study.notes,
             axes=study.axes,
         )
+
+    def layers(self, model: Any, feeds: Mapping[str, np.ndarray]) -> list[Layer]:
+        """What every layer gives for `feeds`, in the order of the calls."""
+        from converters.torch_layers import layers
+        from converters.torch_model import as_torch_model
+
+        return layers(as_torch_model(model), feeds)
 
     def convert(self, model: Any, request: ConversionRequest) -> onnx.ModelProto:
         """The model as ONNX; ``zoo.route`` in its metadata says how it got there.

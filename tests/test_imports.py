@@ -70,6 +70,7 @@ def test_public_names_are_pinned() -> None:
         "VerifiedModel",
         "ZooError",
         "__version__",
+        "bisect",
         "bom",
         "bundle",
         "cache",

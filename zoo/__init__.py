@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from zoo import cache
-    from zoo.api import convert, export, info, list, load, pull, samples, search, verify
+    from zoo.api import bisect, convert, export, info, list, load, pull, samples, search, verify
     from zoo.certificates import bom, check_certificate, sign
     from zoo.errors import ZooError
     from zoo.nightly import validate
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from zoo.version import __version__
 
 _HOMES = {
-    "zoo.api": ("convert", "export", "info", "list", "load", "pull", "samples", "search", "verify"),
+    "zoo.api": ("bisect", "convert", "export", "info", "list", "load", "pull", "samples", "search", "verify"),
     "zoo.certificates": ("bom", "check_certificate", "sign"),
     "zoo.nightly": ("validate",),
     "zoo.projects": ("bundle", "import_bundle", "lock"),
@@ -65,6 +65,7 @@ __all__ = [
     "VerifiedModel",
     "ZooError",
     "__version__",
+    "bisect",
     "bom",
     "bundle",
     "cache",

@@ -20,6 +20,7 @@ from zoo.records import (
 from zoo.settings import AnyPath, as_path, settings_from
 
 if TYPE_CHECKING:
+    from zoo.proof import Bisection
     from zoo.runtime import LoadedModel
 
 
@@ -189,6 +190,46 @@ def verify(
         **_asked(None, input, sample, seed, _options(options, builder, builder_kwargs, False)),
     )
     return pipeline.verify(Path(model), request, detection, settings)
+
+
+def bisect(
+    model: AnyPath,
+    source: AnyPath,
+    output: AnyPath = "reproducer",
+    *,
+    framework: str | None = None,
+    input: Sequence[str] = (),
+    sample: AnyPath | None = None,
+    builder: str | None = None,
+    builder_kwargs: Mapping[str, Any] | None = None,
+    options: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    force: bool = False,
+    trust: bool = False,
+    sandbox: str | None = None,
+    timeout: float | None = None,
+    memory: float | None = None,
+    on_stage: Callable[[str], None] | None = None,
+) -> Bisection:
+    """Find the first node of an ONNX file that computes something else than its source.
+
+    What is inside the source (torch modules, Keras layers, steps of a pipeline) is recognised in the graph by
+    its values. A minimal model with its inputs and the draft of an issue go to the folder `output`.
+
+    Raises `UsageError` for a file that computes what its source computes.
+    """
+    from zoo import pipeline
+    from zoo.artifacts import open_artifact
+
+    settings = settings_from(
+        force=force, trust=trust, sandbox=sandbox, timeout=timeout, memory=memory, on_stage=on_stage
+    )
+    request, detection = pipeline.request_for(
+        open_artifact(Path(source)),
+        framework,
+        **_asked(None, input, sample, seed, _options(options, builder, builder_kwargs, False)),
+    )
+    return pipeline.bisect(Path(model), request, detection, Path(output), settings)
 
 
 def export(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, ClassVar, Mapping, Optional, Protocol
+from typing import TYPE_CHECKING, Any, Callable, ClassVar, Mapping, Optional, Protocol, Tuple
 
 if TYPE_CHECKING:
     import numpy as np
@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
     from zoo.records import Artifact, ConversionRequest, FileSpec, SourceDescription
     from zoo.tensors import Tensors
+
+Layer = Tuple[str, str, Any, str]
+"""A layer of a source: its name, its kind, the array it gave, and where it stands in code."""
 
 Progress = Callable[[int, Optional[int]], None]
 """Called with bytes so far and bytes in all (None when unknown)."""
@@ -36,6 +39,9 @@ class Converter(Protocol):
     The same code runs in the worker process for files and in process for `zoo.export`. `load` may
     run the file's author's code: only the worker calls it. Nothing of the framework is imported
     before a method runs.
+
+    A converter may also have ``layers(model, feeds) -> list[Layer]``: what is inside the source, for
+    `zoo bisect`; and ``predict_precise(model, feeds)``: its answer in float64, None where it has none.
     """
 
     framework: ClassVar[str]

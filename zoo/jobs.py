@@ -10,6 +10,8 @@
     out/feeds/NNN.npz     convert, predict: the inputs of case NNN
     out/outputs/NNN.npz   convert, predict: the source's outputs; run: ONNX Runtime's
     out/model.json        run: the `OnnxModel` facts
+    out/finding.json      bisect: the `Finding` of `zoo.verification.bisection`
+    out/reproducer/…      bisect: a minimal model with its inputs, and the draft of an issue
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from zoo.records import ConversionRequest, FeedCase, record
 CONVERT = "convert"
 PREDICT = "predict"
 RUN = "run"
+BISECT = "bisect"
 
 
 @record
@@ -37,6 +40,8 @@ class Job:
     cases: Optional[Path] = None
     code: tuple[Path, ...] = ()
     """Folders in which the modules that the user named are looked for, after all others."""
+    case: Optional[int] = None
+    """Number of the case to bisect on."""
     optimisation: str = "all"
     threads: int = 1
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from zoo import artifacts, plugins, wire
 from zoo.artifacts import workspace
 from zoo.detect import detect
-from zoo.errors import UnsupportedFileError, UsageError
-from zoo.proof import Proof, certified, compared, judged_here, proven, stamped
+from zoo.errors import OutputExistsError, UnsupportedFileError, UsageError
+from zoo.proof import Bisection, Proof, bisected, certified, compared, judged_here, proven, stamped
 from zoo.records import (
     Artifact,
     ConversionRequest,
@@ -287,6 +287,20 @@ def verify(
     refuse_unsafe(request.artifact.path, detection, settings)
     with workspace() as folder:
         return compared(model.absolute(), request, folder, replace(settings, keep_unverified=True)).report
+
+
+def bisect(
+    model: Path, request: ConversionRequest, detection: Detection, output: Path, settings: Settings
+) -> Bisection:
+    """Find the first wrong node of an ONNX file; a minimal reproducer goes to the folder `output`."""
+    if output.exists() and not settings.force:
+        raise OutputExistsError(f"{output} exists", hint="`--force` writes into it; `-o FOLDER` elsewhere.")
+    refuse_unsafe(request.artifact.path, detection, settings)
+    with workspace() as folder:
+        found = bisected(model.absolute(), request, folder, settings)
+        files = {path: output / path.name for path in sorted(found.reproducer.iterdir())}
+        artifacts.publish(files, force=True)
+    return replace(found, reproducer=output.absolute())
 
 
 def refuse_unsafe(path: Path, detection: Detection, settings: Settings) -> None:

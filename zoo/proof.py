@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo import artifacts, dispatch, plugins
-from zoo.errors import VerificationError
-from zoo.jobs import CONVERT, PREDICT, RUN, CaseList, Job
+from zoo.errors import UsageError, VerificationError
+from zoo.jobs import BISECT, CONVERT, PREDICT, RUN, CaseList, Job
 from zoo.provenance import append_metadata, timestamp
 from zoo.records import (
     ConversionRequest,
@@ -25,6 +25,7 @@ from zoo.version import __version__
 
 if TYPE_CHECKING:
     from zoo.settings import Settings
+    from zoo.verification.bisection import Finding
     from zoo.verification.certificate import Certificate
 
 
@@ -95,6 +96,36 @@ def _verdict(model_path: Path, source: Path, runtime: Path, settings: Settings) 
         raise mismatch(report)
     model = dispatch.read_record(OnnxModel, runtime, "model.json")
     return Proof(model_path, model, description, report, asked, source, {**asked.seconds, **ran.seconds})
+
+
+def bisected(model: Path, request: ConversionRequest, folder: Path, settings: Settings) -> Bisection:
+    """Compare, and where the answers differ find the first wrong node; its reproducer lies in `folder`.
+
+    Raises `UsageError` when every case passes: there is nothing to bisect.
+    """
+    from zoo.verification.bisection import Finding, failing_case
+
+    proof = compared(model, request, folder, replace(settings, keep_unverified=True))
+    case = failing_case(proof.report)
+    if case is None:
+        raise UsageError(f"{model.name} computes what its source computes: there is nothing to bisect")
+    settings.on_stage("bisect")
+    number = next(file.number for file in proof.cases.cases if file.case == case)
+    code = _code(request)
+    target = plugins.converter_target(request.framework)
+    job = Job(BISECT, request, target, model=model, cases=proof.folder, case=number, code=code)
+    readable = (*_readable(request), *code, model, model.parent, proof.folder)
+    out = dispatch.run_job(job, folder / "bisect", settings.bounds, readable)
+    return Bisection(dispatch.read_record(Finding, out, "finding.json"), proof.report, out / "reproducer")
+
+
+@record
+class Bisection:
+    """Where a graph goes wrong, the report that shows that it does, and a folder with a reproducer."""
+
+    finding: Finding
+    report: VerificationReport
+    reproducer: Path
 
 
 def mismatch(report: VerificationReport) -> VerificationError:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import time
 import traceback
+from dataclasses import replace
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from itertools import chain
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Mapping
 
 from zoo import wire
 from zoo.errors import MissingPackageError, ZooError
-from zoo.jobs import CONVERT, PREDICT, RUN, CaseFile, CaseList, Failure, Job
+from zoo.jobs import BISECT, CONVERT, PREDICT, RUN, CaseFile, CaseList, Failure, Job
 from zoo.records import ConversionRequest, SourceDescription
 from zoo.tensors import load_tensors, read_sample, save_tensors
 
@@ -174,7 +175,32 @@ def _run_case(session: Any, file: CaseFile, feeds: Tensors, out: Path) -> CaseFi
     return file
 
 
-_ACTIONS = {CONVERT: _convert, PREDICT: _predict, RUN: run_model}
+def _bisect(job: Job, out: Path) -> None:
+    """Find the first wrong node of an ONNX file, by what is inside its source."""
+    import onnx
+
+    from zoo.verification import reproducer
+    from zoo.verification.bisection import bisect, taps_from
+    from zoo.verification.matching import adapted_feeds
+    from zoo.verification.runtime import Session
+
+    assert job.model is not None
+    assert job.cases is not None
+    converter, request = _converter(job)
+    name = f"{job.case:03d}.npz"
+    feeds = load_tensors(job.cases / "feeds" / name)
+    model = converter.load(request.artifact, request)
+    description = converter.describe(model, request)
+    layers = getattr(converter, "layers", None)
+    taps = [] if layers is None else taps_from(layers(model, feeds))
+    graph = onnx.load(str(job.model))
+    fed = adapted_feeds(feeds, Session(job.model).inputs)
+    finding = bisect(graph, fed, taps, load_tensors(job.cases / "outputs" / name))
+    _write(out / "finding.json", replace(finding, expected=None))
+    reproducer.write(reproducer.cut(graph, finding, fed), finding, out / "reproducer", description.versions)
+
+
+_ACTIONS = {CONVERT: _convert, PREDICT: _predict, RUN: run_model, BISECT: _bisect}
 
 
 class Clock:

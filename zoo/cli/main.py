@@ -17,6 +17,7 @@ COMMANDS = {
     "pull": ("zoo.cli.pull:command", "Bring a model as a verified ONNX file."),
     "convert": ("zoo.cli.convert:command", "Convert model files to ONNX, and prove it."),
     "verify": ("zoo.cli.verify:command", "Compare an ONNX file with its source."),
+    "bisect": ("zoo.cli.bisect:command", "Find the first wrong node of an ONNX file."),
     "sign": ("zoo.cli.sign:command", "Sign the certificate of a model."),
     "bom": ("zoo.cli.bom:command", "A model's bill of materials, CycloneDX."),
     "list": ("zoo.cli.list:command", "All models of the registry."),

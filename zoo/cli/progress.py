@@ -6,7 +6,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-STAGES = ("fetch", "convert", "predict", "verify", "write")
+STAGES = ("fetch", "convert", "predict", "verify", "bisect", "write")
 
 
 class StageLine:
