@@ -294,57 +294,53 @@ def _kind(value: Any) -> str:
     return f"a {type(value).__name__}" if not isinstance(value, Global) else f"the global {value}"
 
 
-def _steps() -> dict[str, Callable[[Machine, Any], None]]:
-    literals = (
-        "INT BININT BININT1 BININT2 LONG LONG1 LONG4 STRING BINSTRING SHORT_BINSTRING BINBYTES "
-        "SHORT_BINBYTES BINBYTES8 BYTEARRAY8 UNICODE SHORT_BINUNICODE BINUNICODE BINUNICODE8 FLOAT BINFLOAT"
-    )
-    steps: dict[str, Callable[[Machine, Any], None]] = dict.fromkeys(literals.split(), Machine.literal)
-    steps |= {
-        "NONE": lambda m, _: m.stack.append(None),
-        "NEWTRUE": lambda m, _: m.stack.append(True),
-        "NEWFALSE": lambda m, _: m.stack.append(False),
-        "EMPTY_LIST": lambda m, _: m.stack.append([]),
-        "EMPTY_TUPLE": lambda m, _: m.stack.append(()),
-        "EMPTY_DICT": lambda m, _: m.stack.append(Pairs()),
-        "EMPTY_SET": lambda m, _: m.stack.append([]),
-        "LIST": Machine.gather_list,
-        "TUPLE": Machine.gather_tuple,
-        "DICT": Machine.gather_dict,
-        "FROZENSET": Machine.gather_list,
-        "TUPLE1": lambda m, _: m.take_tuple(1),
-        "TUPLE2": lambda m, _: m.take_tuple(2),
-        "TUPLE3": lambda m, _: m.take_tuple(3),
-        "MARK": Machine.mark,
-        "POP": Machine.pop_any,
-        "POP_MARK": lambda m, _: (m.pop_mark(), None)[1],
-        "DUP": lambda m, _: m.stack.append(m.last()),
-        "NEXT_BUFFER": lambda m, _: m.stack.append(Made("buffer", None)),
-        "READONLY_BUFFER": lambda m, _: None,
-        "FRAME": lambda m, _: None,
-        "PROTO": Machine.protocol,
-        "GLOBAL": lambda m, arg: m.stack.append(m.ask(*arg)),
-        "STACK_GLOBAL": Machine.stack_global,
-        "REDUCE": Machine.reduce,
-        "NEWOBJ": Machine.reduce,
-        "NEWOBJ_EX": Machine.newobj_ex,
-        "INST": Machine.inst,
-        "OBJ": Machine.obj,
-        "BUILD": Machine.build,
-        "PERSID": Machine.persistent,
-        "BINPERSID": Machine.persistent,
-        "SETITEM": Machine.setitem,
-        "SETITEMS": Machine.setitems,
-        "APPEND": Machine.append,
-        "APPENDS": Machine.appends,
-        "ADDITEMS": Machine.appends,
-    }
-    steps |= dict.fromkeys(("EXT1", "EXT2", "EXT4"), Machine.extension)
-    steps |= dict.fromkeys(("PUT", "BINPUT", "LONG_BINPUT"), Machine.put)
-    steps |= dict.fromkeys(("GET", "BINGET", "LONG_BINGET"), Machine.get)
-    steps["MEMOIZE"] = Machine.memoize
-    return steps
-
-
-_STEPS = _steps()
+_LITERALS = (
+    "INT BININT BININT1 BININT2 LONG LONG1 LONG4 STRING BINSTRING SHORT_BINSTRING BINBYTES "
+    "SHORT_BINBYTES BINBYTES8 BYTEARRAY8 UNICODE SHORT_BINUNICODE BINUNICODE BINUNICODE8 FLOAT BINFLOAT"
+)
+Step = Callable[[Machine, Any], None]
+_STEPS: dict[str, Step] = {
+    **dict.fromkeys(_LITERALS.split(), Machine.literal),
+    **dict.fromkeys(("EXT1", "EXT2", "EXT4"), Machine.extension),
+    **dict.fromkeys(("PUT", "BINPUT", "LONG_BINPUT"), Machine.put),
+    **dict.fromkeys(("GET", "BINGET", "LONG_BINGET"), Machine.get),
+    "MEMOIZE": Machine.memoize,
+    "NONE": lambda m, _: m.stack.append(None),
+    "NEWTRUE": lambda m, _: m.stack.append(True),
+    "NEWFALSE": lambda m, _: m.stack.append(False),
+    "EMPTY_LIST": lambda m, _: m.stack.append([]),
+    "EMPTY_TUPLE": lambda m, _: m.stack.append(()),
+    "EMPTY_DICT": lambda m, _: m.stack.append(Pairs()),
+    "EMPTY_SET": lambda m, _: m.stack.append([]),
+    "LIST": Machine.gather_list,
+    "TUPLE": Machine.gather_tuple,
+    "DICT": Machine.gather_dict,
+    "FROZENSET": Machine.gather_list,
+    "TUPLE1": lambda m, _: m.take_tuple(1),
+    "TUPLE2": lambda m, _: m.take_tuple(2),
+    "TUPLE3": lambda m, _: m.take_tuple(3),
+    "MARK": Machine.mark,
+    "POP": Machine.pop_any,
+    "POP_MARK": lambda m, _: (m.pop_mark(), None)[1],
+    "DUP": lambda m, _: m.stack.append(m.last()),
+    "NEXT_BUFFER": lambda m, _: m.stack.append(Made("buffer", None)),
+    "READONLY_BUFFER": lambda m, _: None,
+    "FRAME": lambda m, _: None,
+    "PROTO": Machine.protocol,
+    "GLOBAL": lambda m, arg: m.stack.append(m.ask(*arg)),
+    "STACK_GLOBAL": Machine.stack_global,
+    "REDUCE": Machine.reduce,
+    "NEWOBJ": Machine.reduce,
+    "NEWOBJ_EX": Machine.newobj_ex,
+    "INST": Machine.inst,
+    "OBJ": Machine.obj,
+    "BUILD": Machine.build,
+    "PERSID": Machine.persistent,
+    "BINPERSID": Machine.persistent,
+    "SETITEM": Machine.setitem,
+    "SETITEMS": Machine.setitems,
+    "APPEND": Machine.append,
+    "APPENDS": Machine.appends,
+    "ADDITEMS": Machine.appends,
+}
 __all__ = ["Elided", "Global", "Made", "Pairs", "Scan", "scan"]

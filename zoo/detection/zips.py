@@ -55,6 +55,7 @@ def member(archive: zipfile.ZipFile, name: str, limit: int = 1 << 20) -> bytes:
 
 
 def member_tape(archive: zipfile.ZipFile, name: str) -> Tape:
+    """A member to be read forwards, at most a gibibyte of it; raises `BrokenFileError`."""
     try:
         return Tape(cast(io.BufferedIOBase, archive.open(name)), MEMBER_CEILING)
     except ZIP_ERRORS as error:
