@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -105,6 +106,21 @@ def test_a_mirror_goes_on_where_another_one_ended(start, get, payload):
     assert get(dropping, good).digest == payload.sha256
     assert good.header("range") == ["bytes=250000-"]
     assert good.header("if-range") == [None]
+
+
+def test_a_resume_says_how_much_it_saved(start, get, payload, capsys):
+    with pytest.raises(FetchError):
+        get(start(cut(payload.data, 250_000)))
+    get(start(serve(payload.data)), options=replace(QUICK, progress=True))
+    assert "resumed, 250,000 of 300,000 bytes were there already" in capsys.readouterr().err
+
+
+def test_a_source_that_the_user_names_is_pinned_by_its_first_use(start, store, payload):
+    server = start(first(serve(payload.data), then=serve(payload.data[::-1])))
+    spec, named = payload.spec(sha256=None, size=None), replace(QUICK, extra_sources=(server.url(),))
+    assert fetch(spec, store, named).digest == payload.sha256
+    assert fetch(spec, store, named).digest == payload.sha256
+    assert len(server.requests) == 1
 
 
 def test_a_source_without_a_digest_is_pinned_by_its_first_use(start, store, payload):

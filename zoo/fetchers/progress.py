@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from zoo.fetchers.options import FetchOptions, Progress
+
+log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -19,6 +22,14 @@ def progress_of(options: FetchOptions, title: str) -> Iterator[Progress]:
             yield update
     else:
         yield lambda done, total: None
+
+
+def say(options: FetchOptions, text: str) -> None:
+    """A line for a person who asked for progress, terminal or not; else for the log."""
+    if options.progress is True:
+        print(text, file=sys.stderr)
+    else:
+        log.info(text)
 
 
 def _is_forced() -> bool:

@@ -164,6 +164,7 @@ class _Extraction:
         self.file = file
         self.destination = destination
         self.progress = progress
+        self.resumed = 0
         self.packed = destination.with_name(destination.name + ".member")
 
     def run(self) -> None:
@@ -216,11 +217,13 @@ class _Extraction:
         )
         packed = FileSpec(self.wanted.member, None, member.stop - member.start, ())
         received = download(window, self.packed, packed, self.progress)
+        self.resumed = received.resumed
         try:
             self._unpack(member)
         except TransferError:
             if not received.resumed:
                 raise
+            self.resumed = 0
             download(window, self.packed, packed, self.progress)
             self._unpack(member)
 
@@ -236,7 +239,7 @@ class _Extraction:
     def _judge(self, got: str, size: int) -> None:
         if self.file.sha256 not in (None, got):
             raise diagnosis.wrong_digest(self.file, got, None, f"{self.found.url}!{self.wanted.member}", {})
-        give_receipt(self.destination, Received(got, size))
+        give_receipt(self.destination, Received(got, size, self.resumed))
 
     def _whole(self) -> None:
         wheel = self.destination.with_name(self.destination.name + ".wheel")

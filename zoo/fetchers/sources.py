@@ -14,7 +14,7 @@ from zoo import plugins
 from zoo.errors import DigestMismatchError, FetchError, OfflineError, StoreError
 from zoo.fetchers import health
 from zoo.fetchers.options import FetchOptions
-from zoo.fetchers.progress import progress_of
+from zoo.fetchers.progress import progress_of, say
 from zoo.records import FileSpec, record
 from zoo.store import Blob
 from zoo.transfer import receipts, using
@@ -54,7 +54,7 @@ def fetch(file: FileSpec, store: Store, options: FetchOptions = FetchOptions()) 
     from then on. Raises `OfflineError`, `DigestMismatchError` where a source gave other bytes, or
     `FetchError` naming every source, the reason of each, and what to do.
     """
-    file = _pinned(file, store)
+    file = _pinned(file, store, (*options.extra_sources, *file.sources))
     stored = _stored(file, store)
     if stored is not None:
         return stored
@@ -65,11 +65,11 @@ def fetch(file: FileSpec, store: Store, options: FetchOptions = FetchOptions()) 
         return _stored(file, store) or _fetched(file, store, options)
 
 
-def _pinned(file: FileSpec, store: Store) -> FileSpec:
+def _pinned(file: FileSpec, store: Store, sources: tuple[str, ...]) -> FileSpec:
     """`file` with the digest that its source gave at first use, if it has none of its own."""
     if file.sha256 is not None:
         return dataclasses.replace(file, sha256=file.sha256.lower())
-    for source in file.sources:
+    for source in sources:
         known = store.recall(SOURCES, source)
         if isinstance(known, dict) and isinstance(known.get("sha256"), str):
             return dataclasses.replace(file, sha256=known["sha256"], size=known.get("size"))
@@ -97,7 +97,8 @@ def _named(file: FileSpec) -> str:
 @contextmanager
 def _alone(file: FileSpec, store: Store, options: FetchOptions) -> Iterator[None]:
     """Hold the lock that makes N processes download once; go on without it after the timeout."""
-    key = file.sha256 or hashlib.sha256("\n".join(file.sources).encode()).hexdigest()
+    sources = "\n".join((*options.extra_sources, *file.sources))
+    key = file.sha256 or hashlib.sha256(sources.encode()).hexdigest()
     lock = store.lock(f"fetch-{key}", options.lock_timeout)
     try:
         lock.__enter__()
@@ -118,7 +119,10 @@ def _fetched(file: FileSpec, store: Store, options: FetchOptions) -> Blob:
         received = receipts.receipt(source.receipts, incoming.path)
         blob = incoming.commit(received.digest if received else None)
     if received is not None and received.resumed:
-        log.info("%s: resumed, %d of %d bytes were there already", file.path, received.resumed, received.size)
+        say(
+            options,
+            f"{file.path}: resumed, {received.resumed:,} of {received.size:,} bytes were there already",
+        )
     _remember(file, source.source, blob, store)
     return blob
 

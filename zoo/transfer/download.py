@@ -73,7 +73,8 @@ class _Transfer:
         self.progress = progress
         self.settings = current()
         self.partial = Partial(destination, expected, request.identity)
-        self.resumed = self._best = self.partial.size
+        self._best = self.partial.size
+        self.resumed = self._best + sum(stop - start for start, stop in self.partial.islands)
         self._wrong_before: str | None = None
         self._spoiled = False
         self._alone = self.settings.connections < 2 or self.settings.max_rate is not None
