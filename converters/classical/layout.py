@@ -162,7 +162,8 @@ def _typed(features: Sequence[Feature], names: Sequence[str], asked: Asked) -> t
     typed = []
     for name, feature in zip(names, features):
         dtype = given.get(name) or feature.dtype or sampled.get(name) or "float64"
-        dtype = "float32" if asked.float32 and dtype == "float64" else dtype
+        narrow = asked.float32 and dtype == "float64" and feature.levels is None
+        dtype = "float32" if narrow else dtype
         typed.append(dataclasses.replace(feature, dtype=dtype))
     return tuple(typed)
 

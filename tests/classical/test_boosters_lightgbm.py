@@ -6,7 +6,9 @@ import re
 
 import lightgbm as lgb
 import numpy as np
+import pandas as pd
 import pytest
+import xgboost as xgb
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -142,6 +144,18 @@ def test_pandas_categoricals_split_on_sets() -> None:
     assert re.search("num_cat=[1-9]", model.booster_.model_to_string())
     description = assert_same(model, data.FRAME_TEXT)
     assert [spec.dtype for spec in description.signature.inputs] == ["string", "float64", "int64", "float64"]
+
+
+@pytest.mark.parametrize("values", [[0.1, 0.2, 7.5], [True, False], [-3, 4, 10**6]], ids=str)
+def test_levels_may_be_numbers(values) -> None:
+    column = np.resize(values, data.N)
+    frame = pd.DataFrame({"level": pd.Categorical(column), "size": data.X[:, 0]})
+    y = (column == values[1]) * 5.0 + data.X[:, 0]
+    rows = frame.astype({"level": column.dtype})
+    assert_same(regressor(cat_smooth=1, min_data_per_group=5).fit(frame, y), rows)
+    if column.dtype.kind == "i":  # XGBoost takes no others
+        model = xgb.XGBRegressor(n_estimators=5, enable_categorical=True)
+        assert_same(model.fit(frame, y), rows, Options(rtol=2e-5))
 
 
 @pytest.mark.filterwarnings("ignore:categorical_feature")

@@ -94,6 +94,7 @@ class LightGBM(Emitter):
                 raise self.refuse(f"column {index} holds text, and the model keeps no categories for it")
             return graph.cast(column, "float64")
         codes = np.arange(len(known), dtype=np.int64)
+        column = graph.cast(column, "int64") if column.dtype == "bool" else column
         keys = known if column.dtype == "string" else np.asarray(known, dtype=column.dtype)
         code = graph.cast(idioms.lookup(graph, column, keys, codes, -1), "float64")
         return graph.where(graph.less(code, 0.0), float("nan"), code)

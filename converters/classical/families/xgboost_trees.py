@@ -94,6 +94,7 @@ class XGBoost(Emitter):
                 raise self.refuse(f"column {index} holds text, and the model keeps no categories for it")
             return self.graph.cast(column, "float32")
         codes = np.arange(len(known), dtype=np.int64)
+        column = self.graph.cast(column, "int64") if column.dtype == "bool" else column
         keys = known if column.dtype == "string" else np.asarray(known, dtype=column.dtype)
         code = self.graph.cast(idioms.lookup(self.graph, column, keys, codes, -1), "float32")
         return self.graph.where(self.graph.less(code, 0.0), float("nan"), code)
