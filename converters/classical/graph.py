@@ -7,7 +7,7 @@ its dtype is refused while the graph is built, not when a user loads it.
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Iterator, Sequence, Union, cast
+from typing import TYPE_CHECKING, Any, Callable, Iterator, Sequence, Union, cast
 
 from zoo.errors import UnsupportedModelError
 from zoo.records import record
@@ -76,6 +76,8 @@ class Graph:
         self._arrays: dict[str, np.ndarray] = {}
         self._used: set[str] = set()
         self._written: dict[tuple[Any, ...], tuple[Value, ...]] = {}
+        self.products: dict[str, Callable[..., Value]] = {}
+        """How a wide value of few entries is multiplied by a table without being written out, by its name."""
         self.rows: Value | None = None
         """Any value whose first axis is the batch; see `Graph.count`."""
 
@@ -149,6 +151,12 @@ class Graph:
         ``predict_proba`` may both ask for the scores. Raises TypeError (a defect of the caller)
         where ONNX Runtime has no kernel for the dtype.
         """
+        if (
+            kind in ("MatMul", "Gemm")
+            and not attributes
+            and getattr(inputs[0], "name", None) in self.products
+        ):
+            return self.products[cast(Value, inputs[0]).name](*inputs[1:])
         return self.ops(kind, *inputs, dtypes=(dtype,), domain=domain, **attributes)[0]
 
     def ops(
