@@ -16,7 +16,7 @@ from sklearn.feature_extraction.text import (
     TfidfVectorizer,
     strip_accents_unicode,
 )
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -182,6 +182,19 @@ HASHES = [
 @pytest.mark.parametrize("options", HASHES, ids=str)
 def test_hashing_of_tokens(options) -> None:
     assert_same(HashingVectorizer(n_features=97, **options).fit(DOCUMENTS), DOCUMENTS)
+
+
+@pytest.mark.parametrize("last", [LogisticRegression(max_iter=50), SGDClassifier(random_state=0)], ids=repr)
+def test_a_linear_model_behind_many_hashed_columns_reads_only_those_of_the_text(last) -> None:
+    labels = [i % 2 for i in range(len(DOCUMENTS))]
+    model = make_pipeline(HashingVectorizer(n_features=2**18, ngram_range=(1, 2)), last).fit(
+        DOCUMENTS, labels
+    )
+    assert_same(model, DOCUMENTS)
+    graph = SklearnConverter().convert(model, request()).graph
+    # Tokens are moved by ScatterElements of int64; a dense row would be float64 by addition.
+    scattered = [node for node in graph.node if node.op_type == "ScatterElements"]
+    assert not [node for node in scattered for item in node.attribute if item.name == "reduction"]
 
 
 def test_a_given_vocabulary_keeps_the_columns_of_terms_that_never_occur() -> None:

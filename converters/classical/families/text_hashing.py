@@ -6,6 +6,8 @@ Source: sklearn/feature_extraction/text.py, _hashing_fast.pyx and utils/src/Murm
 - column: ``|hash| % n_features``; ``|-2**31|`` is taken in 64 bits, which gives the source's special case.
 - value: +1 or, with alternate_sign, the sign of the hash; values of one column are added.
 - binary: every column that was hit is 1, also where signs cancelled. Then norm, as TfidfTransformer's.
+- the columns of a row are sorted and merged, so a linear model behind it gathers its coefficients instead of
+  multiplying a row of a million zeros; the dense row is only written where something else needs it.
 - n-grams are hashed as the tokens joined by one blank (letters: by nothing); tokens as `text` finds them.
 """
 
@@ -20,11 +22,11 @@ from converters.classical.families import text_steps, text_weights
 from converters.classical.families.text import ANY, APART, STOP, Vectorizer, folded, numbered, padded_words
 from converters.classical.families.text_patterns import white_space
 from converters.classical.families.text_tables import complement, re2_class
-from converters.classical.graph import MICROSOFT
+from converters.classical.graph import MICROSOFT, Value
 from zoo.records import ColumnDomain
 
 if TYPE_CHECKING:
-    from converters.classical.graph import Graph, Value
+    from converters.classical.graph import Graph, Operand
 
 MOST_COLUMNS = 2**21
 """A dense row of more float64 numbers is above 16 MiB."""
@@ -35,28 +37,28 @@ class HashingVectorizer(Vectorizer):
         import numpy as np
 
         source, graph = self.estimator, self.graph
-        if source.n_features > MOST_COLUMNS:
-            raise self.refuse(
-                f"n_features={source.n_features} as one dense row", f"Fit it with at most {MOST_COLUMNS}."
-            )
+        width, dtype = int(source.n_features), str(np.dtype(source.dtype))
+        if width > MOST_COLUMNS:
+            raise self.refuse(f"n_features={width} as one dense row", f"Fit it with at most {MOST_COLUMNS}.")
+        places, sums, known = merged(graph, *self._hashed(X), width)
+        values = graph.cast(known if source.binary else sums, dtype)
+        if source.norm is not None:
+            values = text_weights.normalized(graph, values, source.norm)
+        return Matrix(spread(graph, places, values, width), width, True)
+
+    def _hashed(self, X: Features) -> tuple[Value, Value]:
+        """For every token its column, `n_features` where there is none, and its sign: [N, P] int64."""
+        import numpy as np
+
+        graph = self.graph
         found = idioms.concat(graph, self.grams(X))
         hashes = graph.op("MurmurHash3", found, domain=MICROSOFT, dtype="int32", positive=0, seed=0)
-        values = self._values(found, hashes)
-        dtype = str(np.dtype(source.dtype))
-        total = graph.cast(added(graph, hashes, values, int(source.n_features)), dtype)
-        if source.binary:
-            total = graph.cast(graph.greater(total, 0), dtype)
-        if source.norm is not None:
-            total = text_weights.normalized(graph, total, source.norm)
-        return Matrix(total, int(source.n_features), True)
-
-    def _values(self, found: Value, hashes: Value) -> Value:
-        graph = self.graph
-        token = graph.cast(graph.op("Not", graph.op("Equal", found, graph.constant(""))), "float64")
-        if not self.estimator.alternate_sign or self.estimator.binary:
-            return token
-        sign = graph.where(graph.greater_equal(hashes, 0), 1.0, -1.0)
-        return graph.mul(token, sign)
+        width = np.array(int(self.estimator.n_features))
+        columns = graph.op("Mod", graph.op("Abs", graph.cast(hashes, "int64")), width)
+        none = graph.op("Equal", found, graph.constant(""))
+        plain = not self.estimator.alternate_sign or self.estimator.binary
+        signs = np.array(1) if plain else graph.where(graph.greater_equal(hashes, 0), 1, np.array(-1))
+        return graph.op("Where", none, width, columns), graph.where(none, np.array(0), signs)
 
     def grams(self, X: Features) -> list[Value]:
         """The n-grams of every length as texts [N, places], empty where there is none."""
@@ -112,13 +114,43 @@ def without(graph: Graph, found: Value, regex: str) -> Value:
     return graph.op("Where", text_steps.matches(graph, found, regex), graph.constant(""), found)
 
 
-def added(graph: Graph, hashes: Value, values: Value, width: int) -> Value:
-    """float64 values [N, P] added up in the columns of their hashes: [N, width]."""
+def merged(graph: Graph, columns: Value, signs: Value, width: int) -> tuple[Value, Value, Value]:
+    """Each column once for each row, with the sum of its signs, and 1 where it is a column: [N, P] int64."""
     import numpy as np
 
-    columns = graph.op("Mod", graph.op("Abs", graph.cast(hashes, "int64")), np.array(width))
-    empty = idioms.broadcast_rows(graph, np.zeros(width))
-    return graph.op("ScatterElements", empty, columns, values, axis=1, reduction="add")
+    count = graph.op("Shape", columns, start=1, end=2)
+    ordered, places = graph.ops(
+        "TopK", columns, count, dtypes=("int64", "int64"), axis=1, largest=0, sorted=1
+    )
+    totals = graph.op("CumSum", graph.op("GatherElements", signs, places, axis=1), np.array(1))
+    after = graph.op("Slice", ordered, np.array([1]), np.array([2**62]), np.array([1]))
+    end = graph.op("Expand", np.array([[width]]), graph.op("Shape", idioms.take_columns(graph, ordered, [0])))
+    last = graph.op("Not", graph.equal(ordered, idioms.concat(graph, [after, end])))
+    kept = text_steps.compacted(graph, ordered, last), text_steps.compacted(graph, totals, last)
+    number = graph.op("ReduceSum", graph.cast(last, "int64"), np.array([1]), keepdims=1)
+    order = graph.sub(text_steps.running(graph, graph.equal(kept[0], kept[0])), 1)
+    known = graph.cast(graph.less(order, number), "int64")
+    before = graph.op("Pad", kept[1], np.array([0, 1, 0, -1]), np.array(0))
+    return kept[0], graph.mul(graph.sub(kept[1], before), known), known
+
+
+def spread(graph: Graph, places: Value, values: Value, width: int) -> Value:
+    """Rows [N, width] of zeros but for `values` [N, P] at `places`, and how to multiply them unwritten."""
+    import numpy as np
+
+    empty = idioms.broadcast_rows(graph, np.zeros(width, values.dtype))
+    wide = graph.op("ScatterElements", empty, places, values, axis=1, reduction="add")
+
+    def product(table: Operand, offset: Operand | None = None) -> Value:
+        table = graph.cast(table, values.dtype)
+        known, rows = graph.array(table), idioms.take(graph, table, places)
+        flat = known is not None and known.ndim == 1
+        weights = values if flat else graph.op("Unsqueeze", values, np.array([2]))
+        total = graph.op("ReduceSum", graph.mul(rows, weights), np.array([1]), keepdims=0)
+        return total if offset is None else graph.add(total, offset)
+
+    graph.products[wide.name] = product
+    return wide
 
 
 EMITTERS = {"sklearn.feature_extraction.text.HashingVectorizer": HashingVectorizer}
