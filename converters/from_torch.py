@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Mapping
+from typing import TYPE_CHECKING, Any, Mapping, Optional
 
 from zoo.records import Signature, SourceDescription
 
@@ -26,6 +26,9 @@ class TorchConverter:
     requirements = ("torch", "onnxscript")
     extra = "torch"
     revision = 1
+
+    def __init__(self) -> None:
+        self._twin: Optional[tuple[TorchModel, Optional[TorchModel]]] = None
 
     def load(self, artifact: Artifact, request: ConversionRequest) -> TorchModel:
         """The model of a ``.pt2``, TorchScript, state_dict, safetensors or pickle file, or a folder.
@@ -53,6 +56,17 @@ class TorchConverter:
             notes=study.notes,
             axes=study.axes,
         )
+
+    def predict_precise(self, model: Any, feeds: Mapping[str, np.ndarray]) -> Optional[Tensors]:
+        """torch's answer in float64, None for a model that has none."""
+        from converters.torch_model import as_torch_model
+        from converters.torch_precise import precise_twin, predicted
+
+        torch_model = as_torch_model(model)
+        if self._twin is None or self._twin[0] is not torch_model:
+            self._twin = (torch_model, precise_twin(torch_model))
+        twin = self._twin[1]
+        return None if twin is None else predicted(twin, feeds)
 
     def layers(self, model: Any, feeds: Mapping[str, np.ndarray]) -> list[Layer]:
         """What every layer gives for `feeds`, in the order of the calls."""
