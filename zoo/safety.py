@@ -95,7 +95,8 @@ def _pickle(path: Path, detection: Detection) -> list[str]:
     with Source.open(path) as source:
         packed = compression(source.head)
         tape = source.tape() if packed is None else decompressed(source, packed, UNPACK_CEILING)
-        return audit_pickle(tape)
+        # The converters load these with joblib, compressed or not.
+        return audit_pickle(tape, joblib=True)
 
 
 def _numpy(path: Path, detection: Detection) -> list[str]:

@@ -116,7 +116,7 @@ def test_arrays_of_joblib_are_passed_over_by_their_size(
     joblib.dump({"before": 1, "array": np.zeros(shape, dtype), "after": "end"}, tmp_path / "a")
 
     with Source.open(tmp_path / "a") as source:
-        found = scan(source.tape())
+        found = scan(source.tape(), joblib=True)
 
     assert found.broken is None
     assert found.end == (tmp_path / "a").stat().st_size
@@ -129,7 +129,7 @@ def test_a_structured_array_of_joblib_is_passed_over(tmp_path: Path) -> None:
     joblib.dump([np.zeros(4, [("left", "<i8"), ("value", "<f4")]), "end"], tmp_path / "a")
 
     with Source.open(tmp_path / "a") as source:
-        assert scan(source.tape()).top[1] == "end"
+        assert scan(source.tape(), joblib=True).top[1] == "end"
 
 
 def test_a_long_literal_is_not_kept() -> None:

@@ -65,7 +65,7 @@ def _tape(source: Source, packed: str | None) -> Tape | None:
 
 
 def _identify(source: Source, tape: Tape, packed: str | None) -> Detection | None:
-    found = scan(tape, GLIMPSE)
+    found = scan(tape, GLIMPSE, joblib=True)
     if found.top == TORCH_MAGIC and found.broken is None:
         return _legacy_torch(source, tape)
     if found.broken is not None and not _told_enough(found):

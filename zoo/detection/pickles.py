@@ -13,13 +13,12 @@ from typing import Any
 
 from zoo.detection.joblib_arrays import count, has_objects, itemsize
 from zoo.detection.opcodes import read_opcode
-from zoo.detection.pickle_values import WRAPPERS, Global, Made, Pairs
+from zoo.detection.pickle_values import REBUILDERS, WRAPPERS, Global, Made, Pairs
 from zoo.detection.source import UNPACK_ERRORS, BrokenFileError, Elided, Tape
 
 MAX_OPCODES = 30_000_000
 GLIMPSE = 1_000_000
 """Opcodes that are enough to tell what a pickle is, though not whether it is safe."""
-MAX_DEPTH = 20
 
 
 @dataclass(slots=True)
@@ -58,13 +57,16 @@ GUARDED = frozenset({"_ufunc_reconstruct", "Booster"})
 WATCHED = frozenset({"_sklearn_version", "handle", "_handle", "_model_str", "__model", "model_str"})
 
 
-def scan(tape: Tape, limit: int = MAX_OPCODES) -> Scan:
+def scan(tape: Tape, limit: int = MAX_OPCODES, joblib: bool = False) -> Scan:
     """Follow one pickle to its STOP; errors of its bytes end in `broken`, never raise.
+
+    With `joblib` it is read as joblib does, with raw arrays between the opcodes. To a plain
+    unpickler those bytes are opcodes: choose by who will load the file.
 
     Of a broken or too long pickle, `top` is the object that it had begun to fill.
     """
     found = Scan(limit=limit)
-    machine = Machine(tape, found)
+    machine = Machine(tape, found, joblib)
     try:
         found.top = machine.run()
     except (*UNPACK_ERRORS, RecursionError, MemoryError) as error:
@@ -76,10 +78,10 @@ def scan(tape: Tape, limit: int = MAX_OPCODES) -> Scan:
 class Machine:
     """The stack, marks and memo of one pickle stream."""
 
-    def __init__(self, tape: Tape, found: Scan, depth: int = 0) -> None:
+    def __init__(self, tape: Tape, found: Scan, joblib: bool) -> None:
         self.tape = tape
         self.found = found
-        self.depth = depth
+        self.joblib = joblib
         self.stack: list[Any] = []
         self.marks: list[list[Any]] = []
         self.memo: dict[int, Any] = {}
@@ -140,6 +142,9 @@ class Machine:
         return target
 
     def call(self, target: Any, args: Any) -> Made:
+        rebuilds = isinstance(target, Global) and target in REBUILDERS
+        if not rebuilds and hands_on_wrapper(args):
+            self.odd(f"hands joblib's array wrapper to {target}")
         if not isinstance(target, Global):
             self.odd(f"calls {_kind(target)}, which is no global")
         elif target.name in GUARDED and len(self.found.guarded) < 10_000:
@@ -190,9 +195,11 @@ class Machine:
         state, target = self.pop(), self.last()
         if isinstance(target, Made):
             target.states.append(state)
-            kind = WRAPPERS.get(target.cls.name) if target.cls else None
-            if kind and target.cls and target.cls.module.split(".")[-1].startswith("numpy_pickle"):
-                self.stack[-1] = self.array(target) if kind == "inline" else target
+            if self.joblib and is_wrapper(target.cls):
+                if not isinstance(state, Pairs):
+                    # Slots could change the class of the wrapper, and with it what joblib reads next.
+                    raise BrokenFileError(f"an array wrapper with an odd state at {self.tape.position}")
+                self.stack[-1] = self.array(target)
         else:
             self.odd(f"sets the state of {_kind(target)}")
 
@@ -277,15 +284,30 @@ class Machine:
         """Pass over the array that follows a joblib wrapper; one of objects is a pickle itself."""
         dtype, shape = wrapper.attribute("dtype"), wrapper.attribute("shape")
         if has_objects(dtype):
-            if self.depth >= MAX_DEPTH:
-                raise BrokenFileError(f"pickles nested more than {MAX_DEPTH} deep")
             self.found.nested += 1
-            content = Machine(self.tape, self.found, self.depth + 1).run()
+            # joblib reads it with the plain unpickler.
+            content = Machine(self.tape, self.found, joblib=False).run()
             return Made(Global("numpy", "ndarray"), (shape, content))
         if wrapper.attribute("numpy_array_alignment_bytes") is not None:
             self.tape.take(self.tape.take(1)[0])
         self.tape.pass_over(count(shape) * itemsize(dtype))
         return Made(Global("numpy", "ndarray"), (shape, dtype))
+
+
+def is_wrapper(cls: Global | None) -> bool:
+    """Whether joblib reads an array after an instance of this class."""
+    return cls is not None and WRAPPERS.get(cls.name) == "inline" and "numpy_pickle" in cls.module
+
+
+def hands_on_wrapper(args: Any, depth: int = 0) -> bool:
+    """Whether a call is given the wrapper's class, which it could make instances of."""
+    if isinstance(args, Global):
+        return is_wrapper(args)
+    return (
+        depth < 6
+        and isinstance(args, (tuple, list))
+        and any(hands_on_wrapper(one, depth + 1) for one in args[:50])
+    )
 
 
 def _kind(value: Any) -> str:

@@ -115,6 +115,58 @@ def joblib_objects(run: str) -> bytes:
     return outer + head + inner[8:] + evaluate(run) + after
 
 
+def wrapper(shape: bytes, dtype: bytes, state: bytes = b"") -> bytes:
+    """joblib's array wrapper, after which joblib reads raw bytes, and a plain unpickler opcodes."""
+    made = call(name("copyreg", "_reconstructor"), WRAPPER, name("builtins", "object"), b"N")
+    items = text("subclass") + name("numpy", "ndarray") + text("shape") + shape + text("order") + text("C")
+    items += text("dtype") + dtype + text("allow_mmap") + b"\x89"
+    return made + (state or b"}(" + items + b"u") + b"b"
+
+
+def dtype(code: str, state: bytes) -> bytes:
+    return call(name("numpy", "dtype"), text(code), b"\x89", b"\x88") + b"(" + state + b"tb"
+
+
+WRAPPER = name("joblib.numpy_pickle", "NumpyArrayWrapper")
+LITTLE = b"K\x03" + text("<") + b"NNN" + b"J\xff\xff\xff\xff" * 2 + b"K\x00"
+
+
+def hidden_in_array(run: str) -> bytes:
+    """Raw data for joblib, opcodes for everyone else."""
+    opcodes = b"0" + evaluate(run) + b"0N."
+    length = b"J" + len(opcodes).to_bytes(4, "little") + b"\x85"
+    return proto(wrapper(length, dtype("u1", LITTLE)) + opcodes)
+
+
+def other_class(run: str) -> bytes:
+    """The state gives the wrapper another class: joblib does not read an array after it any more."""
+    swapped = b"N}(" + text("__class__") + name("argparse", "Namespace") + b"u\x86"
+    return proto(wrapper(b"", b"", swapped) + b"0" + evaluate(run))
+
+
+def other_size(run: str) -> bytes:
+    """The state of the dtype gives another size than its code."""
+    odd = b"K\x03" + text("<") + b"NNN" + b"K\x09K\x01K\x00"
+    return proto(wrapper(b"K\x01\x85", dtype("S1", odd)) + b"012345678" + b"0" + evaluate(run))
+
+
+def other_order(run: str) -> bytes:
+    """The shape is a big-endian number."""
+    big = dtype("i8", b"K\x03" + text(">") + b"NNN" + b"J\xff\xff\xff\xff" * 2 + b"K\x00")
+    size = call(name("numpy._core.multiarray", "scalar"), big, b"C\x08" + bytes(7) + b"\x01")
+    return proto(wrapper(size + b"\x85", dtype("u1", LITTLE)) + b"x" + b"0" + evaluate(run))
+
+
+def handed_on(run: str) -> bytes:
+    """An allowed function makes the wrapper, unseen."""
+    made = call(name("torch._tensor", "_rebuild_from_type_v2"), WRAPPER, WRAPPER, b")", b"N")
+    return proto(made + b"0" + evaluate(run))
+
+
+DIFFERENTIALS = (other_class, other_size, other_order, handed_on)
+"""Pickles that joblib and a careless audit would read differently."""
+
+
 def ufunc(run: str) -> bytes:
     found = call(name("numpy._core", "_ufunc_reconstruct"), text("os"), text("system"))
     return proto(evaluate(run) + b"0" + found)

@@ -11,12 +11,13 @@ from zoo.detection.source import UNPACK_ERRORS, Tape
 MAX_PICKLES = 8
 
 
-def audit_pickle(tape: Tape, persistent: bool = False) -> list[str]:
+def audit_pickle(tape: Tape, persistent: bool = False, joblib: bool = False) -> list[str]:
     """Reasons against one pickle stream that fills the whole tape.
 
-    `persistent` says that the reader resolves persistent ids itself, as torch does.
+    `persistent` says that the reader resolves persistent ids itself, as torch does; `joblib` that
+    it is joblib, which reads arrays between the opcodes.
     """
-    found = scan(tape)
+    found = scan(tape, joblib=joblib)
     reasons = audit_scan(found, persistent)
     if found.broken is None and not _ended(tape):
         reasons.append(f"bytes after the end of the pickle (at {found.end})")
