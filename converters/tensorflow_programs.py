@@ -119,7 +119,7 @@ def _merged(port: Port, given: TensorSpec | None) -> TensorSpec:
     if port.shape is None:
         raise MissingInputError(
             f"the rank of input {port.name!r} is unknown: the model does not record it",
-            hint=f"Give it: --input '{port.name}:{port.dtype}[batch,…]'.",
+            hint=f"Give it: --input '{port.name}:{port.dtype}[batch,…]', or with [] for a scalar.",
         )
     shape = tuple(axis_name(port.name, axis, size) for axis, size in enumerate(port.shape))
     return TensorSpec(port.name, port.dtype, shape)

@@ -13,7 +13,8 @@ import pytest
 
 from converters.tensorflow_runtime import quiet
 from tests.converters_tensorflow.conversions import convert
-from zoo.errors import MissingPackageError, UnsafeFileError
+from tests.converters_tensorflow.test_keras import attention
+from zoo.errors import MissingPackageError, UnsafeFileError, UnsupportedFileError
 
 
 def as_keras_2(path: Path, class_name: str, option: str, value: Any) -> Path:
@@ -105,3 +106,13 @@ def test_a_file_that_only_keras_2_reads_goes_through_tf_keras(kind, name, tf, tm
 
     assert "tf_keras" in conversion.description.versions
     assert max(conversion.difference(batch, length) for batch, length in ((2, 2), (3, 7))) < 1e-6
+
+
+def test_attention_that_keras_cannot_read_back_from_hdf5_is_refused_with_the_way_out(keras, saved, converter):
+    """Keras 3 writes such a layer into an .h5 and fails on its own file."""
+    path = saved(attention(keras), "m.h5")
+
+    with pytest.raises(UnsupportedFileError) as caught:
+        convert(converter, path, "h5")
+
+    assert "save the model as .keras" in caught.value.hint
