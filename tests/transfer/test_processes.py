@@ -249,3 +249,22 @@ def test_f61_offline_opens_no_socket_for_what_is_missing(start, payload, store, 
     with pytest.raises(OfflineError, match="not in the store"):
         fetch(payload.spec(server.url()), store, QUICK)
     assert server.connections == 0
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGKILL], ids=["ctrl_c", "kill_9"])
+def test_an_interrupted_fetch_is_taken_up_again_and_says_so(start, tmp_path, sign):
+    payload = Payload(random.Random(10).randbytes(4_000_000))
+    server = start(slow_server(payload.data, 40_000, 0.01))
+    store = Store(tmp_path / "interrupted")
+    command = [*CHILD, order(payload, store, server.url(), options={"progress": True})]
+    running = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    until = time.monotonic() + 20
+    while sum(path.stat().st_size for path in leftovers(store)) < 0.6 * len(payload.data):
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    running.send_signal(sign)
+    assert running.wait(10) != 0
+    again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert json.loads(again.stdout)["digest"] == payload.sha256
+    assert "bytes were there already" in again.stderr
+    assert int(server.header("range")[1].removeprefix("bytes=").rstrip("-")) >= 0.5 * len(payload.data)
