@@ -13,11 +13,13 @@ from sklearn.decomposition import (
     FastICA,
     IncrementalPCA,
     KernelPCA,
+    LatentDirichletAllocation,
     MiniBatchSparsePCA,
     SparsePCA,
     TruncatedSVD,
 )
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.kernel_approximation import (
     AdditiveChi2Sampler,
     Nystroem,
@@ -139,3 +141,22 @@ def test_a_kernel_of_ones_own_is_refused_by_its_name(matrix) -> None:
     model = KernelPCA(2, kernel=doubled).fit(matrix)
     with pytest.raises(UnsupportedModelError, match="doubled"):
         SklearnConverter().convert(model, request())
+
+
+TOPICS = [
+    {"max_iter": 5},
+    {"max_iter": 3, "learning_method": "online", "max_doc_update_iter": 7, "doc_topic_prior": 0.01},
+]
+
+
+@pytest.mark.parametrize("options", TOPICS, ids=str)
+def test_topics_of_each_row_stop_when_they_settle(options) -> None:
+    counts = np.random.default_rng(2).poisson(1.0, size=(40, 12)).astype(float)
+    counts[3] = 0
+    same(LatentDirichletAllocation(4, random_state=0, **options), counts, "float64")
+
+
+def test_topics_of_texts() -> None:
+    texts = ["the cat sat", "a dog sat on the mat", "naïve café", "the dog and the cat", ""] * 4
+    model = make_pipeline(CountVectorizer(), LatentDirichletAllocation(3, random_state=0, max_iter=3))
+    assert_same(model.fit(texts), texts)
