@@ -49,6 +49,14 @@ def verdict(cases: Sequence[CaseResult], evidence: Evidence = DEFAULT) -> Verifi
     )
 
 
+def _skipped(cases: Sequence[CaseResult]) -> Iterator[str]:
+    """One note for each reason why cases were not compared."""
+    reasons = dict.fromkeys(case.skipped for case in cases if case.skipped is not None)
+    for reason in reasons:
+        names = [case.case.name for case in cases if case.skipped == reason]
+        yield f"{len(names)} of {len(cases)} cases were skipped ({', '.join(names)}): {reason[:200]}"
+
+
 def _default_tolerance() -> Tolerance:
     """For orientation; the bound of each output is in its details."""
     return Tolerance(PRECISIONS["float32"].rtol, PRECISIONS["float32"].floor)
@@ -59,10 +67,7 @@ def _says_something(case: CaseResult) -> bool:
 
 
 def _notes(cases: Sequence[CaseResult], evidence: Evidence) -> Iterator[str]:
-    skipped = [case for case in cases if case.skipped is not None]
-    if skipped:
-        names = ", ".join(case.case.name for case in skipped)
-        yield f"{len(skipped)} of {len(cases)} cases were skipped, the source refuses them: {names}"
+    yield from _skipped(cases)
     flips = sum(output.details.get("near_ties", 0) for case in cases for output in case.outputs)
     if flips:
         yield f"{flips} labels differ inside the rounding noise of the scores they were decided by"
