@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 from sklearn.cluster import FeatureAgglomeration
 from sklearn.decomposition import (
+    NMF,
     PCA,
     FactorAnalysis,
     FastICA,
     IncrementalPCA,
     KernelPCA,
     LatentDirichletAllocation,
+    MiniBatchNMF,
     MiniBatchSparsePCA,
     SparsePCA,
     TruncatedSVD,
@@ -34,7 +36,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.random_projection import GaussianRandomProjection, SparseRandomProjection
 
 from converters.from_sklearn import SklearnConverter
-from tests.classical.harness import Options, assert_same, request
+from tests.classical.harness import Options, assert_same, request, run, session_of
 from zoo.errors import UnsupportedModelError
 from zoo.records import TensorSpec
 
@@ -160,3 +162,23 @@ def test_topics_of_texts() -> None:
     texts = ["the cat sat", "a dog sat on the mat", "naïve café", "the dog and the cat", ""] * 4
     model = make_pipeline(CountVectorizer(), LatentDirichletAllocation(3, random_state=0, max_iter=3))
     assert_same(model.fit(texts), texts)
+
+
+@pytest.mark.parametrize("options", [{}, {"alpha_W": 0.01, "l1_ratio": 0.5, "max_iter": 30}], ids=str)
+@pytest.mark.filterwarnings("ignore:Maximum number of iterations")
+def test_factors_of_a_batch_stop_together(options) -> None:
+    X = np.abs(np.random.default_rng(2).normal(size=(30, 6)))
+    X[3] = 0
+    model = NMF(3, random_state=0, **options).fit(X)
+    session = session_of(SklearnConverter().convert(model, request()))
+    # A row's answer depends on its batch, in the source too: each batch is compared with itself.
+    for rows in (X, X[:1], X[3:4], X * 1e6, X[:7]):
+        np.testing.assert_allclose(run(session, {"X": rows})["transformed"], model.transform(rows), rtol=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore:Maximum number of iterations")
+def test_factors_by_multiplication_are_refused() -> None:
+    X = np.abs(np.random.default_rng(2).normal(size=(30, 6)))
+    for model in (NMF(2, solver="mu", init="random", max_iter=500), MiniBatchNMF(2, max_iter=20)):
+        with pytest.raises(UnsupportedModelError, match=type(model).__name__):
+            SklearnConverter().convert(model.fit(X), request())
