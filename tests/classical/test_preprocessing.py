@@ -28,6 +28,7 @@ from sklearn.preprocessing import (
     KernelCenterer,
     Normalizer,
     OneHotEncoder,
+    OrdinalEncoder,
     PolynomialFeatures,
     PowerTransformer,
     QuantileTransformer,
@@ -252,3 +253,20 @@ STEPS = [
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: type(step).__name__)
 def test_steps_before_trees(step, matrix, classes) -> None:
     same(make_pipeline(step, RandomForestClassifier(8, random_state=0)), matrix[:, :3], y=classes)
+
+
+@pytest.mark.parametrize("encoder", [OneHotEncoder(), OrdinalEncoder()], ids=repr)
+def test_dates_as_categories_are_refused(encoder) -> None:
+    table = pd.DataFrame({"day": pd.date_range("2020-01-01", periods=20)})
+    with pytest.raises(UnsupportedModelError, match="dates"):
+        SklearnConverter().convert(encoder.fit(table), request())
+
+
+def test_a_column_fitted_as_dates_is_read_as_its_ticks() -> None:
+    days = pd.date_range("2020-01-01", periods=40)
+    scaler = StandardScaler().fit(pd.DataFrame({"day": days}))
+    ticks = pd.DataFrame({"day": days.to_numpy().astype("int64")})
+    inputs = (TensorSpec("day", "int64", ("batch", 1)),)
+    assert_same(scaler, ticks, Options(inputs=inputs, skip=("large",)))
+    expected = scaler.transform(pd.DataFrame({"day": days}))
+    np.testing.assert_array_equal(scaler.transform(ticks), expected)

@@ -59,6 +59,13 @@ def _text_keys(graph: Graph, items: list[Any]) -> list[str]:
 
 class Encoder(Emitter):
     def facts(self) -> list[Feature]:
+        dates = [i for i, known in enumerate(self.estimator.categories_) if known.dtype.kind in "mM"]
+        if dates:
+            raise self.refuse(
+                f"feature {dates[0]} has dates as categories, of dtype "
+                f"{self.estimator.categories_[dates[0]].dtype}; ONNX has no dates",
+                "Fit it on the column as int64 (column.astype('int64')) or as text.",
+            )
         return [categories(known) for known in self.estimator.categories_]
 
     def grouped(self, index: int) -> np.ndarray:
