@@ -38,10 +38,7 @@ def run_job(job: Job, folder: Path, bounds: Bounds, readable: tuple[Path, ...]) 
     out = folder / "out"
     if completed.ok:
         return out
-    if (out / "error.json").exists():
-        error = _rebuilt(read_record(Failure, out, "error.json"))
-    else:
-        error = _crashed(completed, bounds)
+    error = _reason(out) or _crashed(completed, bounds)
     error.detail = completed.stderr
     raise error
 
@@ -52,6 +49,14 @@ def read_record(kind: type[T], folder: Path, name: str) -> T:
         return wire.loads(kind, sandbox.collect(folder, name, RECORD_LIMIT))
     except (OSError, TypeError, ValueError, KeyError) as error:
         raise WorkerError(f"the worker left an unreadable {name}: {error}") from error
+
+
+def _reason(out: Path) -> ZooError | None:
+    """The error that the worker wrote down, None where it could not or wrote nonsense."""
+    try:
+        return _rebuilt(read_record(Failure, out, "error.json"))
+    except WorkerError:
+        return None
 
 
 def _rebuilt(failure: Failure) -> ZooError:
