@@ -55,6 +55,7 @@ def test_several_outputs(X: np.ndarray) -> None:
     assert_same(nb.RadiusNeighborsClassifier(5.0).fit(X, y), X, Options(skip=NO_TIES))
 
 
+@pytest.mark.filterwarnings("ignore:Outlier label x is not in training classes")
 @pytest.mark.parametrize("weights", ["uniform", "distance"])
 @pytest.mark.parametrize("outlier", [None, "z", "most_frequent", "x"])
 def test_within_a_radius(outlier: Any, weights: str, X: np.ndarray) -> None:

@@ -145,7 +145,9 @@ def test_matern_of_any_smoothness_is_refused(X: np.ndarray) -> None:
 @pytest.mark.parametrize("kernel", ["linear", "poly", "sigmoid", "rbf", "laplacian", "cosine", "chi2"])
 def test_kernel_ridge(kernel: str, X: np.ndarray) -> None:
     rows = np.abs(X)
-    assert_same(kernel_ridge.KernelRidge(kernel=kernel, gamma=0.5).fit(rows, X[:, 0]), rows, Options(rtol=1e-8))
+    assert_same(
+        kernel_ridge.KernelRidge(kernel=kernel, gamma=0.5).fit(rows, X[:, 0]), rows, Options(rtol=1e-8)
+    )
 
 
 @pytest.mark.parametrize("kernel", ["rbf", "knn"])

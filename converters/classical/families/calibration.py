@@ -2,9 +2,9 @@
 
 Source: sklearn/calibration.py (1.9).
 
-- each fold's estimator gives its decision where it has one, else probabilities (of two classes: the second). sigmoid:
-  ``expit(-(a s + b))``; isotonic: interpolation between the fitted steps, clipped to their range; temperature: softmax of
-  beta times the logits (decisions, or logs of probabilities).
+- each fold's estimator gives its decision where it has one, else probabilities (of two classes: the
+  second). sigmoid: ``expit(-(a s + b))``; isotonic: interpolation between the fitted steps, clipped to
+  their range; temperature: softmax of beta times the logits (decisions, or logs of probabilities).
 - two classes: ``[1 - p, p]``; more: divided by their sum, 1 / classes where that is 0.
 - what is above 1 by less than 1e-5 is 1; folds are added in their order and divided by their number.
 - label: argmax of the probabilities, the first of equals.

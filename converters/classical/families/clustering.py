@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from converters.classical import idioms
 from converters.classical.columns import Features, Matrix, floats
 from converters.classical.emit import Emitter
-from converters.classical.families.distances import expanded, nearest
+from converters.classical.families.distances import expanded, nearest, nearest_centre
 from converters.classical.graph import Value
 
 if TYPE_CHECKING:
@@ -35,7 +35,10 @@ class Centres(Emitter):
 
 
 class Measured(Centres):
-    """Also distances to them."""
+    """Also distances to them; nearest with numpy's norms."""
+
+    def predict(self, X: Features) -> Value:
+        return nearest_centre(self.graph, floats(self.graph, X).value, self.centres)
 
     def transform(self, X: Features) -> Matrix:
         graph, matrix = self.graph, floats(self.graph, X)
@@ -51,7 +54,8 @@ class Birch(Measured):
         return np.asarray(self.estimator.subcluster_centers_)
 
     def predict(self, X: Features) -> Value:
-        return idioms.classes(self.graph, self.estimator.subcluster_labels_, super().predict(X))
+        index = nearest(self.graph, floats(self.graph, X).value, self.centres)
+        return idioms.classes(self.graph, self.estimator.subcluster_labels_, index)
 
 
 class BisectingKMeans(Measured):
@@ -64,7 +68,7 @@ class BisectingKMeans(Measured):
         if node.left is None:
             return self.graph.constant(np.array([node.label]), "int64")
         centres = np.vstack((node.left.center, node.right.center)) + getattr(self.estimator, "_X_mean", 0.0)
-        left = self.graph.equal(nearest(self.graph, x, centres), 0)
+        left = self.graph.equal(nearest_centre(self.graph, x, centres), 0)
         return self.graph.where(left, self._below(x, node.left), self._below(x, node.right))
 
 

@@ -1,8 +1,9 @@
 """Partial least squares and canonical correlation.
 
-Source: sklearn/cross_decomposition/_pls.py (1.9). X is float64 or float32 and stays so when the fitted mean is subtracted
-(and, to transform, the fitted deviation divides) in place. predict: ``(X - mean) @ coef_.T + intercept_``, [N] for one
-target fitted as a vector; transform: ``@ x_rotations_``. PLSSVD: in float64, ``@ x_weights_``.
+Source: sklearn/cross_decomposition/_pls.py (1.9). X is float64 or float32 and stays so when the fitted
+mean is subtracted (and, to transform, the fitted deviation divides) in place. predict: ``(X - mean) @
+coef_.T + intercept_``, [N] for one target fitted as a vector; transform: ``@ x_rotations_``. PLSSVD: in
+float64, ``@ x_weights_``.
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ differences themselves) and sklearn/metrics/pairwise.py (1.9).
   are chosen and radii compared by them, as the source's trees do.
 - differences are added feature after feature, as the source does, for up to `MOST_IN_ORDER` features;
   beyond that in the order that ONNX Runtime chooses.
-- `expanded` is ``|y|² - 2xy (+ |x|²)``, by which the source finds nearest centres and its
-  euclidean_distances; it cancels where the source cancels.
+- `expanded` is ``-2xy + |x|² + |y|²``, by which the source finds nearest centres, searches neighbours by
+  brute force and computes euclidean_distances; it cancels where the source cancels.
 """
 
 from __future__ import annotations
@@ -138,18 +138,28 @@ def cosine_similarities(graph: Graph, x: Value, points: np.ndarray) -> Value:
 
 
 def expanded(graph: Graph, x: Value, points: np.ndarray, whole: bool = True) -> Value:
-    """|x|² (if `whole`) + |y|² - 2 x y of x [N, F] and points [S, F], in x's dtype; not below 0 if whole."""
+    """-2 x y + |x|² + |y|² of x [N, F] and points [S, F], in x's dtype, not below 0; no |x|² if not `whole`.
+
+    In the source's order of adding, down to the norms: far from zero their rounding decides.
+    """
     import numpy as np
 
-    points = np.asarray(points).astype(x.dtype)
+    points = np.ascontiguousarray(points, dtype=x.dtype)
     norms = np.einsum("ij,ij->i", points, points)
-    half = graph.op("Gemm", x, np.ascontiguousarray(points.T), norms, alpha=-2.0)
     if not whole:
-        return half
-    own = idioms.row_sum(graph, graph.mul(x, x))
-    return graph.maximum(graph.add(half, own), 0.0)
+        return graph.op("Gemm", x, np.ascontiguousarray(points.T), norms, alpha=-2.0)
+    running = graph.op("CumSum", graph.mul(x, x), np.array(1, dtype=np.int64))
+    own = idioms.take_columns(graph, running, [points.shape[1] - 1])
+    nothing = np.zeros(1, dtype=x.dtype)
+    cross = graph.op("Gemm", x, np.ascontiguousarray(points.T), nothing, alpha=-2.0)
+    return graph.maximum(graph.add(graph.add(cross, own), norms), 0.0)
 
 
 def nearest(graph: Graph, x: Value, points: np.ndarray) -> Value:
     """The nearest point of each row, the first of equals, as pairwise_distances_argmin has it: [N]."""
-    return idioms.argmin(graph, expanded(graph, x, points, whole=False))
+    return idioms.argmin(graph, expanded(graph, graph.cast(x, "float64"), points))
+
+
+def nearest_centre(graph: Graph, x: Value, centres: np.ndarray) -> Value:
+    """The nearest centre as k-means has it, with numpy's norms: [N]."""
+    return idioms.argmin(graph, expanded(graph, x, centres, whole=False))

@@ -1,8 +1,8 @@
 """DummyClassifier and DummyRegressor.
 
-Source: sklearn/dummy.py (1.9). The answer is a constant row: the most frequent class (the first of equals), the given
-constant, the fitted prior, mean, median or quantile. "stratified" and "uniform" draw labels at random, and so are
-refused; the features are not looked at.
+Source: sklearn/dummy.py (1.9). The answer is a constant row: the most frequent class (the first of
+equals), the given constant, the fitted prior, mean, median or quantile. "stratified" and "uniform" draw
+labels at random, and so are refused; the features are not looked at.
 """
 
 from __future__ import annotations

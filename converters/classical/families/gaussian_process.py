@@ -6,7 +6,7 @@ Source: sklearn/gaussian_process/{_gpr,_gpc}.py, sklearn/kernel_ridge.py (1.9).
 - classifier, two classes: the second where the latent mean ``K (y - pi)`` is above 0. Probability: the mean
   of the logistic function over the latent normal, by five error functions; the variance is
   ``k(x, x) - |L⁻¹ (W K)|²`` (L is inverted once). More classes: one against the rest, or each pair.
-- kernel ridge: ``K dual_coef``.
+- kernel ridge: ``K dual_coef``, in float32 where rows and fitted rows are; refused where the terms cancel.
 """
 
 from __future__ import annotations
@@ -22,7 +22,12 @@ from converters.classical.families.linear import dense, two_columns
 from converters.classical.graph import Value
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from converters.classical.graph import Graph
+
+MOST_LOST = 1e-10
+"""Relative error by rounding from which on a sum of kernels depends on the order of adding visibly."""
 
 
 def _rows(graph: Graph, X: Features) -> Value:
@@ -97,14 +102,32 @@ class KernelRidge(Emitter):
     def predict(self, X: Features) -> Value:
         import numpy as np
 
-        graph, source = self.graph, self.estimator
+        graph, source, x = self.graph, self.estimator, numeric(self.graph, X).value
+        dual = np.asarray(source.dual_coef_)
         if source.kernel == "precomputed":
-            cross = _rows(graph, X)
-        else:
-            parameters = {"gamma": source.gamma, "degree": source.degree, "coef0": source.coef0}
-            points = dense(source.X_fit_).astype(np.float64)
-            cross = pairwise(graph, _rows(graph, X), points, source.kernel, parameters)
-        return graph.matmul(cross, np.asarray(source.dual_coef_, dtype=np.float64))
+            return graph.matmul(x, dual)
+        points = dense(source.X_fit_)
+        if x.dtype != "float32" or points.dtype.name != "float32":
+            points = points.astype(np.float64)
+        self._demand_meaning(points, dual)
+        parameters = {"gamma": source.gamma, "degree": source.degree, "coef0": source.coef0}
+        return graph.matmul(pairwise(graph, x, points, source.kernel, parameters), dual)
+
+    def _demand_meaning(self, points: np.ndarray, dual: np.ndarray) -> None:
+        """Refuse where terms cancel so far that the order of adding decides the digits that are left."""
+        import numpy as np
+
+        if callable(self.estimator.kernel):
+            raise self.refuse("its kernel is Python code")
+        some = points[:: max(1, len(points) // 200)]
+        kernel = np.asarray(self.estimator._get_kernel(some, points))
+        terms, sums = np.abs(kernel) @ np.abs(dual), np.abs(kernel @ dual)
+        lost = float(np.finfo(kernel.dtype).eps) * float(np.max(terms)) / max(float(np.max(sums)), 1e-300)
+        if lost > MOST_LOST:
+            raise self.refuse(
+                f"its terms cancel: rounding alone moves its answers by {lost:.1g} of their size",
+                "Scale the features before it (StandardScaler), use a larger alpha, or fit in float64.",
+            )
 
 
 EMITTERS: dict[str, type[Emitter]] = {

@@ -1,13 +1,13 @@
 """Inverse transforms of a target, for TransformedTargetRegressor.
 
-Source: sklearn/preprocessing/{_function_transformer,_data}.py (1.9). Scalers multiply, then add; MinMaxScaler subtracts `min_` and
-divides. A FunctionTransformer's inverse is known where it is one of numpy's own functions listed here.
+Source: sklearn/preprocessing/{_function_transformer,_data}.py (1.9). Scalers multiply, then add;
+MinMaxScaler subtracts `min_` and divides. A FunctionTransformer's inverse is known where it is one of
+numpy's own functions listed here.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-
 
 if TYPE_CHECKING:
     from converters.classical.graph import Graph, Value

@@ -2,8 +2,8 @@
 
 Source: sklearn/isotonic.py, numpy.interp (1.9).
 
-- X is cast to the thresholds' dtype; "clip" brings it within the fitted range first, "nan" gives NaN beyond it,
-  "raise" raises (the graph answers as with "clip"; the source has no answer there).
+- X is cast to the thresholds' dtype; "clip" brings it within the fitted range first, "nan" gives NaN
+  beyond it, "raise" raises (the graph answers as with "clip"; the source has no answer there).
 - between steps j and j + 1: ``slope_j (x - x_j) + y_j``; at a step its own value; one step: a constant.
 """
 

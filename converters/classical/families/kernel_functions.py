@@ -25,12 +25,15 @@ if TYPE_CHECKING:
 
 
 def pairwise(graph: Graph, x: Value, points: np.ndarray, name: Any, parameters: Mapping[str, Any]) -> Value:
-    """sklearn.metrics.pairwise.pairwise_kernels of x [N, F] float64 and points: [N, S].
+    """sklearn.metrics.pairwise.pairwise_kernels of x [N, F] and points: [N, S].
 
+    float32 where both are (rbf: of distances found in float64), else float64.
     `parameters`: gamma, degree, coef0. Raises `UnsupportedModelError` for callables and unknown names.
     """
     if callable(name):
         raise graph.refuse("its kernel is Python code")
+    dtype = "float32" if x.dtype == "float32" and points.dtype.name == "float32" else "float64"
+    x, points = graph.cast(x, dtype), points.astype(dtype)
     gamma = parameters.get("gamma")
     scale = float(1.0 / points.shape[1] if gamma is None else gamma)
     if name == "linear":
@@ -38,7 +41,7 @@ def pairwise(graph: Graph, x: Value, points: np.ndarray, name: Any, parameters: 
     if name == "cosine":
         return cosine_similarities(graph, x, points)
     if name in ("rbf", "laplacian"):
-        near = expanded if name == "rbf" else _absolute
+        near = _expanded if name == "rbf" else _absolute
         return graph.op("Exp", graph.mul(near(graph, x, points), -scale))
     if name in ("poly", "polynomial", "sigmoid"):
         inner = graph.add(graph.mul(graph.matmul(x, points.T), scale), float(parameters.get("coef0", 1)))
@@ -49,6 +52,10 @@ def pairwise(graph: Graph, x: Value, points: np.ndarray, name: Any, parameters: 
         total = _chi2(graph, x, points)
         return total if name == "additive_chi2" else graph.op("Exp", graph.mul(total, float(gamma or 1.0)))
     raise graph.refuse(f"the kernel {name!r} has no converter")
+
+
+def _expanded(graph: Graph, x: Value, points: np.ndarray) -> Value:
+    return graph.cast(expanded(graph, graph.cast(x, "float64"), points), x.dtype)
 
 
 def _absolute(graph: Graph, x: Value, points: np.ndarray) -> Value:

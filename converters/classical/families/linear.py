@@ -3,18 +3,19 @@
 Source: sklearn/linear_model/{_base,_logistic,_ridge,_stochastic_gradient,_ransac,_glm/glm}.py and
 sklearn/svm/_classes.py (1.9).
 
-- dtype: X stays float32 or float64, integers become float64 in ``X @ coef_.T``; the product has
-  numpy's promotion of X and coef_. BLAS sums in an order of its own: results agree to a few ulp of
-  the largest term, not to the bit. GLMs cast X to float64 or float32 first.
+- dtype: X stays float32 or float64, integers become float64 in ``X @ coef_.T``; the product has numpy's
+  promotion of X and coef_. BLAS sums in an order of its own: results agree to a few ulp of the largest
+  term, not to the bit. GLMs cast X to float64 or float32 first.
 - regressors: ``X @ coef_.T + intercept_``, shape [N] for one target fitted as a vector. GLMs apply the
   inverse of their loss's link. RANSAC answers what its `estimator_` answers.
 - decision: the same; one score for two classes (positive means ``classes_[1]``), one each otherwise.
-- label: ``score > 0`` for two classes, else argmax of the scores with the first of equals. Never
-  the argmax of probabilities: saturated ones are equal where the scores are not.
+- label: ``score > 0`` for two classes, else argmax of the scores with the first of equals. Never the
+  argmax of probabilities: saturated ones are equal where the scores are not.
 - probability, two classes: ``[1 - p, p]`` with p = expit(score); written as ``p * [-1, 1] + [1, 0]``,
-  which gives the same bits, or (where no other step reads it) as 1 / (1 + exp([s, -s])). More: softmax of the scores (LogisticRegression), or expit of each
-  divided by their sum, uniform where all are 0 (SGD with log_loss, and liblinear before scikit-learn
-  1.8). modified_huber: (clip(score, -1, 1) + 1) / 2, normalised likewise.
+  which gives the same bits, or (where no other step reads it) as 1 / (1 + exp([s, -s])). More: softmax of
+  the scores (LogisticRegression), or expit of each divided by their sum, uniform where all are 0 (SGD
+  with log_loss, and liblinear before scikit-learn 1.8). modified_huber: (clip(score, -1, 1) + 1) / 2,
+  normalised likewise.
 - RidgeClassifier with several label columns: each score > 0.
 - SGDOneClassSVM: ``X @ coef_.T - offset_``; +1 from 0 on, else -1.
 - NaN and infinity are refused by the source (RANSAC leaves that to its estimator).

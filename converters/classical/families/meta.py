@@ -1,13 +1,16 @@
-"""Estimators that only pass on: searches, frozen and self-trained estimators, thresholds, transformed targets.
+"""Estimators that only pass on: searches, frozen and self-trained estimators, thresholds, transformed
+targets.
 
-Source: sklearn/model_selection/{_search,_search_successive_halving,_classification_threshold}.py, sklearn/frozen,
-sklearn/semi_supervised/_self_training.py, sklearn/compose/_target.py (1.9).
+Source: sklearn/model_selection/{_search,_search_successive_halving,_classification_threshold}.py,
+sklearn/frozen, sklearn/semi_supervised/_self_training.py, sklearn/compose/_target.py (1.9).
 
-- searches answer as `best_estimator_`, FrozenEstimator as `estimator`, SelfTrainingClassifier as `estimator_`.
-- thresholds: the score of `pos_label` (probability, or decision, negative for the first class) is at or above the
-  threshold ("auto": 0.5 or 0) for that label, else the other; probabilities are the estimator's own.
-- TransformedTargetRegressor: the regressor's answer, back through the inverse of `transformer_`; one column is
-  flat where the target was.
+- searches answer as `best_estimator_`, FrozenEstimator as `estimator`, SelfTrainingClassifier as
+  `estimator_`.
+- thresholds: the score of `pos_label` (probability, or decision, negative for the first class) is at or
+  above the threshold ("auto": 0.5 or 0) for that label, else the other; probabilities are the estimator's
+  own.
+- TransformedTargetRegressor: the regressor's answer, back through the inverse of `transformer_`; one
+  column is flat where the target was.
 """
 
 from __future__ import annotations
@@ -17,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 from converters.classical import idioms
 from converters.classical.columns import Features
 from converters.classical.emit import CAPABILITIES, Emitter, emit, emitter, responding
-from converters.classical.families.inverses import inverse_of
 from converters.classical.facts import Feature
+from converters.classical.families.inverses import inverse_of
 from converters.classical.graph import Value
 
 if TYPE_CHECKING:
@@ -121,7 +124,7 @@ class Threshold(Delegate):
 
 
 def positive_scores(graph: Graph, inner: Any, method: str, X: Features, label: Any = None) -> Value:
-    """sklearn's _get_response_values of a two-class classifier: scores [N] of `label` (None: the second class)."""
+    """_get_response_values of a two-class classifier: scores [N] of `label`, or of the second class."""
     import numpy as np
 
     answer = emit(graph, inner, method, X, type(inner).__name__)

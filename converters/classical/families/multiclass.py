@@ -2,17 +2,18 @@
 
 Source: sklearn/multiclass.py, sklearn/multioutput.py (1.9).
 
-- a member's score: its decision where it has one, else the probability of its second class; a regressor's answer.
-- OneVsRest: the first class of the largest score; two classes or label columns: score above 0 (decision) or 0.5.
-  Probabilities: second columns, divided by their sum where that is not 0, but not for label columns.
+- a member's score: its decision where it has one, else the probability of its second class; a regressor's
+  answer.
+- OneVsRest: the first class of the largest score; two classes or label columns: score above 0 (decision)
+  or 0.5. Probabilities: second columns, divided by their sum where that is not 0, but not for label
+  columns.
 - OneVsOne: votes plus squashed sums of confidences, the first of the largest.
 - OutputCode: the code word nearest to the scores, ``|c|² - 2 s c``, the first of equals.
-- chains: float64; each member sees X and the answers (labels, or what `chain_method_` says) of those before it.
+- chains: float64; each member sees X and the answers (labels, or what `chain_method_` says) of those
+  before it.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 from converters.classical import idioms
 from converters.classical.columns import Features, Matrix, join, numeric, select

@@ -2,7 +2,7 @@
 
 Source: sklearn/neighbors/ (1.9).
 
-- dtype: distances in float64, whatever X is.
+- dtype: distances in float64, whatever X is; by differences in trees, expanded in brute force.
 - neighbours: the k smallest ranks (squares for euclidean, powers for minkowski), of equals the
   lower fitted row. The source's trees visit rows in an order of their own: where the k-th and the next
   are equally far it may choose another.
@@ -25,7 +25,7 @@ from converters.classical import idioms
 from converters.classical.columns import Features, Matrix, numeric
 from converters.classical.emit import Emitter
 from converters.classical.facts import Feature, jumps
-from converters.classical.families.distances import Metric, distances, nearest, ranks
+from converters.classical.families.distances import Metric, distances, expanded, nearest, ranks
 from converters.classical.families.linear import dense
 from converters.classical.families.trees import added
 from converters.classical.graph import Value
@@ -57,6 +57,9 @@ class Neighbours(Emitter):
         matrix = numeric(self.graph, X)
         if self.estimator.effective_metric_ == "precomputed":
             return self.graph.cast(matrix.value, "float64")
+        brute = self.estimator._fit_method == "brute"
+        if brute and self.metric.name in ("euclidean", "l2", "sqeuclidean"):
+            return expanded(self.graph, self.graph.cast(matrix.value, "float64"), self.points)
         return ranks(self.graph, matrix.value, self.points, self.metric)
 
     def neighbours(self, X: Features, count: int) -> tuple[Value, Value]:
@@ -264,8 +267,11 @@ class NearestCentroid(Emitter):
         graph, source = self.graph, self.estimator
         deviation = np.where(source.within_class_std_dev_ != 0, source.within_class_std_dev_, 1.0)
         x = graph.div(graph.cast(numeric(graph, X).value, "float64"), deviation)
-        metric = Metric(source.metric, {})
-        far = distances(graph, ranks(graph, x, source.centroids_ / deviation, metric), metric)
+        centroids = source.centroids_ / deviation
+        if source.metric == "euclidean":
+            far = graph.op("Sqrt", expanded(graph, x, centroids))
+        else:
+            far = ranks(graph, x, centroids, Metric(source.metric, {}))
         return graph.sub(2.0 * np.log(source.class_prior_), graph.mul(far, far))
 
     def decision_function(self, X: Features) -> Value:

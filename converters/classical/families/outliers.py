@@ -1,7 +1,8 @@
 """EllipticEnvelope.
 
-Source: sklearn/covariance/{_elliptic_envelope,_empirical_covariance}.py (1.9). Score: minus the squared Mahalanobis distance, which
-the source takes the root of and squares again; decision: score less the offset; +1 from 0 on, else -1.
+Source: sklearn/covariance/{_elliptic_envelope,_empirical_covariance}.py (1.9). Score: minus the squared
+Mahalanobis distance, which the source takes the root of and squares again; decision: score less the
+offset; +1 from 0 on, else -1.
 """
 
 from __future__ import annotations

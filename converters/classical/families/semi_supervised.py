@@ -1,8 +1,9 @@
 """Label propagation and spreading.
 
-Source: sklearn/semi_supervised/_label_propagation.py (1.9). Probabilities: label distributions of the fitted rows, weighted by
-the rbf kernel (``|x|² + |y|² - 2xy``) or summed over the nearest neighbours, divided by their sum; label: argmax of them, the
-first of equals. Far from all fitted rows the weights are 0 and the source's probabilities NaN, its label the first class.
+Source: sklearn/semi_supervised/_label_propagation.py (1.9). Probabilities: label distributions of the
+fitted rows, weighted by the rbf kernel (``|x|² + |y|² - 2xy``) or summed over the nearest neighbours,
+divided by their sum; label: argmax of them, the first of equals. Far from all fitted rows the weights are
+0 and the source's probabilities NaN, its label the first class.
 """
 
 from __future__ import annotations
@@ -19,8 +20,7 @@ from converters.classical.graph import Value
 class Propagation(Emitter):
     def predict_proba(self, X: Features) -> Value:
         graph, source = self.graph, self.estimator
-        x = graph.cast(numeric(graph, X).value, "float64")
-        points, shares = dense(source.X_).astype("float64"), dense(source.label_distributions_)
+        x, points, shares = numeric(graph, X).value, dense(source.X_), dense(source.label_distributions_)
         if source.kernel == "knn":
             total = self._neighbours(x)
         else:

@@ -3,15 +3,15 @@
 Source: sklearn/svm/_base.py and libsvm's svm.cpp as scikit-learn bundles it (1.9).
 
 - dtype: float64 throughout.
-- kernels: linear ``xy``, poly ``(gamma xy + coef0) ** degree``, sigmoid ``tanh(gamma xy + coef0)``,
-  rbf ``exp(-gamma |x - y|²)`` of the differences, precomputed the columns of the support vectors.
-- one decision for each pair of classes i < j: the sum over the support vectors of both of
-  coefficient * kernel, plus the intercept. Positive votes for i, all else for j; the label has most
-  votes, the first of equals. Two classes: scikit-learn's decision is the negative one.
+- kernels: linear ``xy``, poly ``(gamma xy + coef0) ** degree``, sigmoid ``tanh(gamma xy + coef0)``, rbf
+  ``exp(-gamma |x - y|²)`` of the differences, precomputed the columns of the support vectors.
+- one decision for each pair of classes i < j: the sum over the support vectors of both of coefficient *
+  kernel, plus the intercept. Positive votes for i, all else for j; the label has most votes, the first of
+  equals. Two classes: scikit-learn's decision is the negative one.
 - "ovr" shape: votes plus ``s / (3 (|s| + 1))`` of the summed confidences; break_ties takes its argmax.
-- probability: ``1 / (1 + exp(A d + B))`` for each pair, within [1e-7, 1 - 1e-7], coupled by
-  libsvm's iteration until the largest change is below 0.005 / classes, at most 100 times or
-  `classes` times; rows stop one by one. Also for two classes.
+- probability: ``1 / (1 + exp(A d + B))`` for each pair, within [1e-7, 1 - 1e-7], coupled by libsvm's
+  iteration until the largest change is below 0.005 / classes, at most 100 times or `classes` times; rows
+  stop one by one. Also for two classes.
 - one class: +1 where the decision is above 0, else -1.
 """
 
@@ -124,7 +124,7 @@ class OneClass(SupportVectors):
 
 
 def one_versus_one(graph: Graph, votes_second: Value, confidences: Value, classes: int) -> Value:
-    """_ovr_decision_function: `votes_second` [N, pairs] is 1 for the second class of a pair, 0 for the first."""
+    """_ovr_decision_function: `votes_second` [N, pairs] is 1 where the second class of a pair has it."""
     import numpy as np
 
     first, second = (_membership(classes, place) for place in (0, 1))
@@ -138,7 +138,8 @@ def _membership(classes: int, place: int) -> np.ndarray:
     import numpy as np
 
     pairs = np.array(list(itertools.combinations(range(classes), 2)))
-    return np.eye(classes)[pairs[:, place]]
+    table: np.ndarray = np.eye(classes)[pairs[:, place]]
+    return table
 
 
 class Classifier(SupportVectors):
@@ -197,7 +198,7 @@ def coupled(graph: Graph, first: Value, classes: int) -> Value:
 
 
 def _against(graph: Graph, first: Value, classes: int) -> Value:
-    """r[j, i] for all classes i (rows) and j: the probability of j against i, 0 on the diagonal, [N, i, j]."""
+    """r[j, i] for all classes i (rows) and j, the probability of j against i: [N, i, j]."""
     import numpy as np
 
     pairs = list(itertools.combinations(range(classes), 2))

@@ -2,10 +2,11 @@
 
 Source: sklearn/ensemble/{_voting,_stacking}.py, numpy.average (1.9).
 
-- members were fitted on class numbers. Hard voting adds the members' weights to the class each predicts, in order;
-  soft voting adds weighted probabilities in order and divides by the sum of weights; the label is the first of the largest.
-- stacking joins what each member's stack method gives (the second column only of two classes' probabilities), and with
-  passthrough X itself; the final estimator's class numbers become classes.
+- members were fitted on class numbers. Hard voting adds the members' weights to the class each predicts,
+  in order; soft voting adds weighted probabilities in order and divides by the sum of weights; the label
+  is the first of the largest.
+- stacking joins what each member's stack method gives (the second column only of two classes'
+  probabilities), and with passthrough X itself; the final estimator's class numbers become classes.
 """
 
 from __future__ import annotations
@@ -69,7 +70,9 @@ def stacked(writer: Emitter, parts: list[Value]) -> Value:
     import numpy as np
 
     graph = writer.graph
-    return idioms.concat(graph, [graph.op("Unsqueeze", part, np.array([0])) for part in parts], axis=0)
+    common = str(np.result_type(*[np.dtype(part.dtype) for part in parts]))
+    raised = [graph.op("Unsqueeze", graph.cast(part, common), np.array([0])) for part in parts]
+    return idioms.concat(graph, raised, axis=0)
 
 
 class VotingClassifier(Members):
