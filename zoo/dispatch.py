@@ -77,6 +77,8 @@ def _crashed(completed: sandbox.Completed, bounds: Bounds) -> WorkerError:
             f"the worker process needed more than {bounds.memory / 2**30:.1f} GiB of memory",
             hint="`--memory GIB` allows more.",
         )
+    if completed.exceeded is not None:
+        return WorkerError(f"the worker process was stopped at its limit of {completed.exceeded}")
     last = completed.stderr.strip().splitlines()[-1:] or ["no message"]
     how = f"signal {completed.signal}" if completed.signal else f"exit code {completed.exit_code}"
     return WorkerError(

@@ -141,19 +141,19 @@ def fetch_files(entry: RegistryEntry, store: Store, settings: Settings) -> dict[
         typed = entry.files[0]
         settings = replace(settings, sources=(*settings.sources, *typed.sources))
         entry = replace(entry, files=(replace(typed, sources=()),))
-    return {file.path: _fetched(file, store, settings) for file in entry.files}
+    return _fetched(entry.files, store, settings)
 
 
 def samples(entry: RegistryEntry, settings: Settings) -> tuple[Path, ...]:
     """Bring the sample inputs of an entry; their paths, with readable names."""
     store = Store.open(settings.cache)
-    digests = {file.path: _fetched(file, store, settings) for file in entry.samples}
+    digests = _fetched(entry.samples, store, settings)
     folder = store.materialise(digests, f"{entry.name}-samples") if digests else Path()
     return tuple(folder / path for path in digests)
 
 
-def _fetched(file: FileSpec, store: Store, settings: Settings) -> str:
-    from zoo.fetchers import FetchOptions, fetch
+def _fetched(files: tuple[FileSpec, ...], store: Store, settings: Settings) -> dict[str, str]:
+    from zoo.fetchers import FetchOptions, fetch, fetch_many
 
     options = FetchOptions(
         offline=settings.offline,
@@ -163,7 +163,8 @@ def _fetched(file: FileSpec, store: Store, settings: Settings) -> str:
         max_rate=settings.max_rate,
         deadline=settings.deadline,
     )
-    return fetch(file, store, options).digest
+    blobs = fetch_many(files, store, options) if len(files) > 1 else [fetch(f, store, options) for f in files]
+    return {file.path: blob.digest for file, blob in zip(files, blobs, strict=True)}
 
 
 def _source_artifact(entry: RegistryEntry, digests: dict[str, str], store: Store) -> Artifact:
