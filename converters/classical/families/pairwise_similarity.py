@@ -1,4 +1,4 @@
-"""Kernels of rows to fitted points with the options of Nystroem and KernelPCA; see `kernel_functions.pairwise`.
+"""Kernels of rows to fitted points with the options of Nystroem and KernelPCA; see `kernel_functions`.
 
 Source: sklearn/metrics/pairwise.py (1.9). float32 where rows and points both are
 (but for laplacian: scipy's cdist), else float64; a parameter that
