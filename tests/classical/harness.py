@@ -9,6 +9,7 @@ answers in float32 likewise in that precision.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -256,3 +257,8 @@ def _equal(got: np.ndarray, wanted: np.ndarray, where: str) -> None:
     wrong = np.flatnonzero(differs.any(axis=1))
     first = "" if not len(wrong) else f"row {wrong[0]}: {got[wrong[0]]} for {wanted[wrong[0]]}"
     assert not len(wrong), f"{where}: {len(wrong)} of {len(wanted)} differ, {first}"
+
+
+def case_id(value: object) -> str:
+    """What `repr` says, without addresses in memory: parallel test runners compare the ids."""
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(value))

@@ -36,7 +36,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.random_projection import GaussianRandomProjection, SparseRandomProjection
 
 from converters.from_sklearn import SklearnConverter
-from tests.classical.harness import Options, assert_same, request, run, session_of
+from tests.classical.harness import Options, assert_same, case_id, request, run, session_of
 from zoo.errors import UnsupportedModelError
 from zoo.records import TensorSpec
 
@@ -77,7 +77,7 @@ PROJECTIONS = [
 
 
 @DTYPES
-@pytest.mark.parametrize("model", PROJECTIONS, ids=repr)
+@pytest.mark.parametrize("model", PROJECTIONS, ids=case_id)
 def test_projections(model, dtype, matrix) -> None:
     same(model, matrix, dtype)
 

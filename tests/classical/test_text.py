@@ -24,7 +24,7 @@ from converters.classical.families.text_patterns import UnequalPatternError, tok
 from converters.classical.families.text_tables import char_map, every_character
 from converters.classical.graph import Graph
 from converters.from_sklearn import SklearnConverter
-from tests.classical.harness import TEXTS, assert_same, request, run, session_of
+from tests.classical.harness import TEXTS, assert_same, case_id, request, run, session_of
 from zoo.errors import UnsupportedModelError
 from zoo.verification.texts import TEXTS as SCRIPTS
 
@@ -68,7 +68,7 @@ PATTERNS = [
 ]
 
 
-@pytest.mark.parametrize("options", WORDS + LETTERS, ids=str)
+@pytest.mark.parametrize("options", WORDS + LETTERS, ids=case_id)
 def test_counting_is_pythons_in_every_script(options) -> None:
     assert_same(CountVectorizer(**options).fit(DOCUMENTS), DOCUMENTS)
 
