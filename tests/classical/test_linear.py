@@ -13,7 +13,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC, LinearSVR
 
-from tests.classical.harness import assert_same
+from tests.classical.harness import Options, assert_same
+from zoo.records import TensorSpec
 
 
 def passive_aggressive(kind: str) -> Any:
@@ -157,6 +158,7 @@ def test_fitted_in_float32(kind: Any, X: np.ndarray) -> None:
     rows = X.astype(np.float32)
     y = (targets(X) > 0).astype(int)
     assert_same(fit(kind(), rows, y), rows)
+    assert_same(fit(kind(), rows, y), rows, Options(inputs=(TensorSpec("X", "float32", ("batch", 4)),)))
 
 
 def test_columns_far_from_zero(X: np.ndarray) -> None:
@@ -165,9 +167,6 @@ def test_columns_far_from_zero(X: np.ndarray) -> None:
 
 
 def test_whole_numbers(X: np.ndarray) -> None:
-    from tests.classical.harness import Options
-    from zoo.records import TensorSpec
-
     rows = (X * 10).astype(np.int64)
     model = lm.LogisticRegression().fit(rows, np.digitize(targets(X), [-1, 1]))
     assert_same(model, rows, Options(inputs=(TensorSpec("X", "int64", ("batch", 4)),)))

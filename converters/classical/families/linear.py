@@ -155,7 +155,8 @@ class LogisticRegression(LinearClassifier):
         signs, matrix = np.array([1, -1]), numeric(self.graph, X)
         coef = dense(self.estimator.coef_).reshape(-1, 1)
         intercept = np.asarray(self.estimator.intercept_).reshape(-1)
-        return affine(self.graph, matrix.value, (coef * signs).astype(coef.dtype), intercept * signs)
+        signs = signs.astype(coef.dtype)
+        return affine(self.graph, matrix.value, coef * signs, intercept * signs.astype(intercept.dtype))
 
     def _one_versus_rest(self) -> bool:
         """Before scikit-learn 1.8 the parameter `multi_class` could ask for it; later it is ignored."""

@@ -307,7 +307,7 @@ class LocalOutlierFactor(Neighbours):
         return graph.op("Neg", graph.div(idioms.row_sum(graph, ratios, keepdims=False), count))
 
     def decision_function(self, X: Features) -> Value:
-        return self.graph.sub(self.score_samples(X), np_scalar(self.estimator.offset_))
+        return self.graph.sub(self.score_samples(X), float(self.estimator.offset_))
 
     def predict(self, X: Features) -> Value:
         outlier = self.graph.less(self.decision_function(X), 0)
@@ -321,12 +321,6 @@ class Components(Emitter):
         components = dense(self.estimator.components_)
         value = self.graph.matmul(numeric(self.graph, X).value, components.T)
         return Matrix(value, len(components))
-
-
-def np_scalar(value: Any) -> Any:
-    import numpy as np
-
-    return np.asarray(value)
 
 
 def coded(source: Any) -> list[tuple[np.ndarray, np.ndarray]]:
