@@ -7,7 +7,7 @@ import os
 import platform
 import re
 from collections import Counter, defaultdict
-from importlib import metadata
+from importlib import import_module
 from typing import Any
 
 METHOD = """\
@@ -67,8 +67,8 @@ def page(records: list[dict[str, Any]]) -> str:
 
 
 def _setting() -> str:
-    packages = ("scikit-learn", "skl2onnx", "onnxmltools", "xgboost", "lightgbm", "catboost", "onnxruntime")
-    versions = ", ".join(f"{name} {metadata.version(name)}" for name in packages)
+    packages = ("sklearn", "skl2onnx", "onnxmltools", "xgboost", "lightgbm", "catboost", "onnxruntime")
+    versions = ", ".join(f"{name} {import_module(name).__version__}" for name in packages)
     machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; {versions}"
     return f"Written by `make sweep-classical` on {datetime.date.today()} ({machine}).\n\n{METHOD}"
 

@@ -158,7 +158,9 @@ def test_fitted_in_float32(kind: Any, X: np.ndarray) -> None:
     rows = X.astype(np.float32)
     y = (targets(X) > 0).astype(int)
     assert_same(fit(kind(), rows, y), rows)
-    assert_same(fit(kind(), rows, y), rows, Options(inputs=(TensorSpec("X", "float32", ("batch", 4)),)))
+    # SGD adds a float64 intercept to a product in float32, so its float64 answer is no more exact.
+    single = Options(rtol=1e-5, inputs=(TensorSpec("X", "float32", ("batch", 4)),))
+    assert_same(fit(kind(), rows, y), rows, single)
 
 
 def test_columns_far_from_zero(X: np.ndarray) -> None:
