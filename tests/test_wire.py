@@ -62,8 +62,8 @@ def test_what_is_not_the_record_is_refused() -> None:
 
 
 def old_python() -> str | None:
-    candidates = [shutil.which("python3.9"), *(Path.home() / ".pyenv/versions").glob("3.9.*/bin/python3.9")]
-    for candidate in filter(None, map(str, candidates)):
+    managed = sorted((Path.home() / ".pyenv" / "versions").glob("3.9.*/bin/python3.9"))
+    for candidate in filter(None, [shutil.which("python3.9"), *map(str, managed)]):
         if subprocess.run([candidate, "-c", ""], capture_output=True).returncode == 0:
             return candidate
     return None

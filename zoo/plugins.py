@@ -10,6 +10,8 @@ from __future__ import annotations
 from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import entry_points
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from zoo.errors import UnsupportedFileError, UsageError
@@ -61,6 +63,16 @@ def converter_target(framework: str) -> str:
         known = ", ".join(converters())
         raise UnsupportedFileError(f"no converter for {framework!r}", hint=f"Converters: {known}")
     return target
+
+
+def package_of(framework: str) -> tuple[Path, ...]:
+    """Where the code of a converter lies: its worker must read it, wherever it is installed. Not imported."""
+    top = converter_target(framework).partition(":")[0].partition(".")[0]
+    spec = find_spec(top)
+    if spec is None:
+        return ()
+    places = spec.submodule_search_locations or ([spec.origin] if spec.origin else [])
+    return tuple(map(Path, places))
 
 
 def converters() -> tuple[str, ...]:

@@ -114,7 +114,8 @@ def bisected(model: Path, request: ConversionRequest, folder: Path, settings: Se
     code = _code(request)
     target = plugins.converter_target(request.framework)
     job = Job(BISECT, request, target, model=model, cases=proof.folder, case=number, code=code)
-    readable = (*_readable(request), *code, model, model.parent, proof.folder)
+    own = (*_readable(request), *code, *plugins.package_of(request.framework))
+    readable = (*own, model, model.parent, proof.folder)
     out = dispatch.run_job(job, folder / "bisect", settings.bounds, readable)
     return Bisection(dispatch.read_record(Finding, out, "finding.json"), proof.report, out / "reproducer")
 
@@ -143,7 +144,7 @@ def mismatch(report: VerificationReport) -> VerificationError:
 def _source_job(job: Job, folder: Path, settings: Settings) -> Path:
     assert job.request is not None
     code = _code(job.request)
-    readable = (*_readable(job.request), *code)
+    readable = (*_readable(job.request), *code, *plugins.package_of(job.request.framework))
     return dispatch.run_job(replace(job, code=code), folder / "source", settings.bounds, readable)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import contextlib
 import dataclasses
 import hashlib
@@ -257,7 +258,11 @@ def test_an_interrupted_fetch_is_taken_up_again_and_says_so(start, tmp_path, sig
     server = start(slow_server(payload.data, 40_000, 0.01))
     store = Store(tmp_path / "interrupted")
     command = [*CHILD, order(payload, store, server.url(), options={"progress": True})]
-    running = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    # A shell starts its background jobs deaf to Ctrl-C, and a test suite may be one.
+    hears = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    running = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=hears
+    )
     until = time.monotonic() + 20
     while sum(path.stat().st_size for path in leftovers(store)) < 0.6 * len(payload.data):
         assert time.monotonic() < until
