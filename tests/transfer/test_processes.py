@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import json
 import os
