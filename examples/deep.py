@@ -8,6 +8,7 @@ import numpy as np
 
 import zoo
 
+NAMES = {698: "palace", 663: "monastery", 858: "tile roof"}
 MEAN, STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
 
 
@@ -15,13 +16,13 @@ def photo(cache: Path, folder: Path) -> zoo.VerifiedModel:
     """Convert efficientnet-lite0 from its PyTorch weights; classify a photo that scikit-learn ships."""
     from sklearn.datasets import load_sample_image
 
-    print("efficientnet-lite0: what is in the photo? (scikit-learn's flower.jpg)")
+    print("efficientnet-lite0: what is in the photo? (scikit-learn's china.jpg, the Summer Palace in Beijing)")
     model = zoo.pull("efficientnet-lite0", cache=cache)
-    image = _centre(load_sample_image("flower.jpg"), 224)
+    image = _centre(load_sample_image("china.jpg"), 224)
     logits = next(iter(zoo.load(model.path)(image).values()))[0]
     shares = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
     for index in shares.argsort()[::-1][:3]:
-        print(f"  ImageNet class {index:<4} {shares[index]:.3f}")
+        print(f"  ImageNet class {index:<4} {shares[index]:.3f}   {NAMES.get(int(index), '')}")
     return model
 
 
