@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c .ci/c
 export PYTHONWARNINGS :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-all test lint format types bench-fetch bench-convert sweep-classical docs clean
+.PHONY: help demo demo-all test lint format types bench-fetch bench-convert sweep-classical fault-plan clean
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ bench-convert: $(VENV)/full  ## What the proof costs over the raw converter
 
 sweep-classical: $(VENV)/full  ## Classical models, ours against plain upstream, into docs/classical-sweep.md
 	@$(BIN)/python -m benchmarks.sweep_classical
+
+fault-plan: $(VENV)/full  ## Run the fault plan of fetching, and write docs/fault-plan.md from it
+	@$(BIN)/python -m benchmarks.fetch.fault_plan
 
 clean:  ## Remove the environment and build products
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -16,7 +16,7 @@ def photo(cache: Path, folder: Path) -> zoo.VerifiedModel:
     """Convert efficientnet-lite0 from its PyTorch weights; classify a photo that scikit-learn ships."""
     from sklearn.datasets import load_sample_image
 
-    print("efficientnet-lite0: what is in the photo? (scikit-learn's china.jpg, the Summer Palace in Beijing)")
+    print("efficientnet-lite0: what is in the photo? (china.jpg, the Summer Palace in Beijing)")
     model = zoo.pull("efficientnet-lite0", cache=cache)
     image = _centre(load_sample_image("china.jpg"), 224)
     logits = next(iter(zoo.load(model.path)(image).values()))[0]
