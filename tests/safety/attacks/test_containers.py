@@ -119,7 +119,7 @@ ZIPS: dict[Callable[[], bytes], str] = {
     renamed_locally: "in its local header",
     other_size_locally: "other sizes",
     overlapping: "overlap",
-    misplaced: "local header|lie outside",
+    misplaced: "local header|lie outside|Overlapped entries",
     trailing: "after the zip directory",
     symbolic_link: "symbolic link",
 }
