@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import field
 
-from zoo.errors import VerificationError
 from zoo.records import CaseResult, OutputComparison, Tolerance, VerificationReport, record
 from zoo.verification.tolerances import PRECISIONS, Policy
 
@@ -110,12 +109,3 @@ def _badness(pair: tuple[CaseResult, OutputComparison]) -> tuple[bool, bool, flo
     used = float(output.details.get("used", 0.0))
     odd = not output.passed and used <= 1
     return (not output.passed, odd, used if used == used else float("inf"))
-
-
-def require_verified(report: VerificationReport) -> VerificationReport:
-    """`report` itself when it passed; else `VerificationError` that names the worst output."""
-    if report.passed:
-        return report
-    from zoo.verification.report import worst
-
-    raise VerificationError(f"the ONNX model does not compute what its source computes: {worst(report)}")
