@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from zoo import cache
     from zoo.api import bisect, convert, export, info, list, load, pull, samples, search, verify
     from zoo.certificates import bom, check_certificate, sign
+    from zoo.doctor import doctor
     from zoo.errors import ZooError
     from zoo.nightly import validate
     from zoo.projects import bundle, import_bundle, lock
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "zoo.api": ("bisect", "convert", "export", "info", "list", "load", "pull", "samples", "search", "verify"),
     "zoo.certificates": ("bom", "check_certificate", "sign"),
+    "zoo.doctor": ("doctor",),
     "zoo.nightly": ("validate",),
     "zoo.projects": ("bundle", "import_bundle", "lock"),
     "zoo.errors": ("ZooError",),
@@ -71,6 +73,7 @@ __all__ = [
     "cache",
     "check_certificate",
     "convert",
+    "doctor",
     "export",
     "import_bundle",
     "info",

@@ -189,5 +189,6 @@ EXIT_CODES: dict[int, str] = {
     11: "a needed package is not installed",
     12: "refused for safety: loading the file could run code",
     13: "the output exists (use --force)",
+    14: "`zoo doctor` found something that does not work",
     130: "interrupted",
 }

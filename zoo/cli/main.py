@@ -28,6 +28,7 @@ COMMANDS = {
     "bundle": ("zoo.cli.bundle:command", "Put models into one file, for machines without a network."),
     "import": ("zoo.cli.import_:command", "Take a bundle into the store."),
     "validate": ("zoo.cli.validate:command", "Prove entries of the registry anew."),
+    "doctor": ("zoo.cli.doctor:command", "Show what works on this machine."),
     "registry": ("zoo.cli.registry:group", "Work on a registry file."),
     "cache": ("zoo.cli.cache:group", "Look after the store."),
 }

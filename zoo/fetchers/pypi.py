@@ -130,6 +130,13 @@ def _listings(wanted: WheelMember, config: PipConfig) -> list[str]:
     return [*pages, *config.find_links]
 
 
+def ask(index: str) -> None:
+    """Ask a package index for one page, once. Raises a `SourceError` that says why there is no answer."""
+    hurried = dataclasses.replace(_settings(pip_config()), attempts=1, connect_timeout=5.0, read_timeout=10.0)
+    with using(hurried):
+        _list(f"{index.rstrip('/')}/numpy/")
+
+
 def _list(listing: str) -> list[IndexFile]:
     if "://" not in listing or listing.startswith("file:"):
         return _list_local(listing if listing.startswith("file:") else f"file:{listing}")
