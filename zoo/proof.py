@@ -86,7 +86,7 @@ def judged_here(model_path: Path, folder: Path, settings: Settings) -> Proof:
 
 
 def _verdict(model_path: Path, source: Path, runtime: Path, settings: Settings) -> Proof:
-    from zoo.verification.comparison import compare_cases
+    from zoo.verification.evidence import compare_cases
 
     description = dispatch.read_record(SourceDescription, source, "description.json")
     asked = dispatch.read_record(CaseList, source, "cases.json")

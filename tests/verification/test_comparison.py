@@ -10,7 +10,8 @@ from zoo import wire
 from zoo.jobs import CaseFile, CaseList
 from zoo.records import CaseResult, FeedCase, Signature, SourceDescription, Tolerance, VerificationReport
 from zoo.tensors import save_tensors
-from zoo.verification.comparison import Criteria, compare, compare_cases
+from zoo.verification.comparison import Criteria, compare
+from zoo.verification.evidence import compare_cases
 from zoo.verification.report import worst
 from zoo.verification.tolerances import Noise, Policy
 from zoo.verification.verdict import verdict, worst_output

@@ -3,13 +3,15 @@ from __future__ import annotations
 import numpy as np
 
 from zoo.records import ColumnDomain, Domain, Signature, SourceDescription, TensorSpec
-from zoo.verification.feeds import make_feeds
+from zoo.verification.feeds import FeedMaker
+from zoo.verification.search import decision_feeds
 
 FLAT = SourceDescription(Signature((TensorSpec("x", "float32", ("n", 4)),)))
 
 
 def decision_case(predict, description=FLAT):
-    cases = [feeds for case, feeds in make_feeds(description, predict=predict) if case.family == "decision"]
+    maker = FeedMaker(description, seed=0, sample=None)
+    cases = [feeds for _, feeds in decision_feeds(maker, predict, description)]
     assert len(cases) <= 1
     return cases[0] if cases else None
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from zoo import wire
 from zoo.errors import VerificationError
 from zoo.records import Licence, Signature, record
+from zoo.verification.certified_bytes import require_bytes
 from zoo.verification.stored import StoredTensors
 from zoo.verification.verdict import worst_output
 
@@ -227,7 +228,6 @@ def write(certificate: Certificate, model: Path) -> Path:
     The file must hold exactly the certified bytes, with nothing but ``zoo.*`` metadata behind them.
     """
     from zoo.provenance import append_metadata
-    from zoo.verification.certificate_check import require_bytes
 
     require_bytes(certificate, model)
     append_metadata(model, {METADATA_KEY: dumps(certificate)})

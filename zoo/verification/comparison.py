@@ -30,12 +30,8 @@ from zoo.verification.tolerances import (
 )
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import numpy as np
 
-    from zoo.jobs import CaseList
-    from zoo.records import SourceDescription, Tolerance, VerificationReport
     from zoo.verification.pairing import Arrays
 
 DECIDING_ROLES = ("probabilities", "scores")
@@ -306,17 +302,3 @@ def _index(pair: Pair, flat: int) -> tuple[int, ...]:
 
 def _values(pair: Pair, index: tuple[int, ...]) -> dict[str, Any]:
     return {"expected": plain(pair.expected[index]), "actual": plain(pair.actual[index])}
-
-
-def compare_cases(
-    asked: CaseList,
-    ran: CaseList,
-    source: Path,
-    runtime: Path,
-    description: SourceDescription,
-    tolerance: Tolerance | None,
-) -> VerificationReport:
-    """`zoo.verification.evidence.judge` for callers that have folders and a tolerance."""
-    from zoo.verification.evidence import Answers, judge
-
-    return judge(Answers(asked, source), Answers(ran, runtime), description, Policy(tolerance))

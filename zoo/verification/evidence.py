@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from zoo.jobs import CaseFile, CaseList
-    from zoo.records import SourceDescription, VerificationReport
+    from zoo.records import SourceDescription, Tolerance, VerificationReport
 
 TYPICAL = ("typical", "sample")
 
@@ -39,6 +39,18 @@ class Answers:
 
     cases: CaseList
     folder: Path
+
+
+def compare_cases(
+    asked: CaseList,
+    ran: CaseList,
+    source: Path,
+    runtime: Path,
+    description: SourceDescription,
+    tolerance: Tolerance | None,
+) -> VerificationReport:
+    """`judge` for callers that have folders and a tolerance."""
+    return judge(Answers(asked, source), Answers(ran, runtime), description, Policy(tolerance))
 
 
 def judge(

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Callable, Iterator, Mapping, Optional, Sequenc
 from zoo.records import Domain, FeedCase, SourceDescription, TensorSpec, record
 from zoo.verification.draws import Stream
 from zoo.verification.feed_values import InputSpace, candidates, cast, fill
-from zoo.verification.search import Predict, decision_feeds
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,20 +59,17 @@ def make_feeds(
     seed: int = 0,
     sample: Optional[Tensors] = None,
     batches: Sequence[int] = (1, 2, 7),
-    predict: Optional[Predict] = None,
 ) -> Iterator[tuple[FeedCase, Tensors]]:
     """Every case with its feeds: one array for each input of the signature, under its name.
 
     Dtypes are those of the signature (text: numpy unicode; bfloat16: float32 that fits it). Axes of
     the same name have the same size in all inputs of a case; a fixed first axis stays as it is. The
-    family ``decision`` needs the source's `predict`.
+    family ``decision`` asks the source: `zoo.verification.search.decision_feeds` makes it.
     """
     maker = FeedMaker(description, seed, sample)
     for family in FAMILIES:
         if maker.applies(family):
             yield from maker.cases(family, batches)
-    if predict is not None:
-        yield from decision_feeds(maker, predict, description)
 
 
 class FeedMaker:

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Callable, Dict, Iterator, List, Mapping, Optio
 from zoo.records import FeedCase, SourceDescription, record
 from zoo.verification.draws import Stream
 from zoo.verification.feed_values import InputSpace, cast
+from zoo.verification.feeds import FeedMaker, Sizes
 
 if TYPE_CHECKING:
     import numpy as np
 
     from zoo.tensors import Tensors
-    from zoo.verification.feeds import FeedMaker
 
 Predict = Callable[[Mapping[str, "np.ndarray"]], "Tensors"]
 
@@ -112,8 +112,6 @@ class Decision:
 
 def _line(maker: FeedMaker, pairs: int) -> Optional[Line]:
     """Half of the pairs differ in everything, the others in one index of the last axis."""
-    from zoo.verification.feeds import Sizes
-
     start = maker.filled("typical", Sizes(pairs, 0), "search")
     other = maker.filled("typical", Sizes(pairs, 0), "search end")
     shapes = {space.spec.name: list(space.spec.shape) for space in maker.spaces}

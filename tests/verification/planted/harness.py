@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,12 @@ from zoo.jobs import CaseFile, CaseList
 from zoo.records import Artifact, ConversionRequest, SourceDescription, VerificationReport
 from zoo.tensors import load_tensors, save_tensors
 from zoo.verification.evidence import Answers, judge
-from zoo.verification.feeds import make_feeds
+from zoo.verification.feeds import FeedMaker, make_feeds
 from zoo.verification.matching import adapted_feeds
 from zoo.verification.noise import NoiseMeter
 from zoo.verification.opinions import QUICK, write_opinions
 from zoo.verification.runtime import Session
+from zoo.verification.search import decision_feeds
 from zoo.verification.tolerances import Policy
 
 
@@ -69,7 +71,9 @@ class Subject:
         def predict(feeds):
             return self.converter.predict(self.model, feeds)
 
-        for number, (case, feeds) in enumerate(make_feeds(self.description, predict=predict)):
+        maker = FeedMaker(self.description, 0, None)
+        searched = decision_feeds(maker, predict, self.description)
+        for number, (case, feeds) in enumerate(chain(make_feeds(self.description), searched)):
             file = CaseFile(case, number)
             try:
                 answer = predict(feeds)
