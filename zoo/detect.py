@@ -17,7 +17,7 @@ from zoo.detection.pointers import refuse_pointer
 from zoo.detection.protos import protobuf_file
 from zoo.detection.source import BrokenFileError, Source
 from zoo.detection.zips import zip_file
-from zoo.errors import UnsupportedFileError
+from zoo.errors import UnknownFormatError, UnsupportedFileError
 from zoo.records import Detection
 
 Reader = Callable[[Source], Detection | None]
@@ -79,11 +79,11 @@ def _read(read: Reader, source: Source) -> Detection | None:
         return None
 
 
-def _unknown(source: Source) -> UnsupportedFileError:
+def _unknown(source: Source) -> UnknownFormatError:
     start = source.head[:16]
     shown = start.hex(" ") if any(byte < 9 or byte > 126 for byte in start) else repr(start.decode())
     beside = _belongs_to(source.path)
-    return UnsupportedFileError(
+    return UnknownFormatError(
         f"{source.path.name} is of no known model format ({source.size} bytes, starting with {shown})",
         hint=beside or "`zoo convert --help` lists the formats; a plugin may add others.",
     )

@@ -128,6 +128,10 @@ class UnsupportedFileError(ZooError):
     exit_code = 7
 
 
+class UnknownFormatError(UnsupportedFileError):
+    """The file is whole, but of no format that this version knows."""
+
+
 class ConversionError(ZooError):
     """The source framework or its converter failed on this model."""
 

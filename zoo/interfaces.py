@@ -41,7 +41,9 @@ class Converter(Protocol):
     before a method runs.
 
     A converter may also have ``layers(model, feeds) -> list[Layer]``: what is inside the source, for
-    `zoo bisect`; and ``predict_precise(model, feeds)``: its answer in float64, None where it has none.
+    `zoo bisect`; ``predict_precise(model, feeds)``: its answer in float64, None where it has none; and,
+    a third party's, ``recognise(path) -> str | None``: the kind of a file that is of no format known here.
+    It runs in the process of the command line, so it reads a bounded part of the file and loads nothing.
     """
 
     framework: ClassVar[str]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from zoo import artifacts, plugins, wire
 from zoo.artifacts import workspace
 from zoo.detect import detect
-from zoo.errors import OutputExistsError, UnsupportedFileError, UsageError
+from zoo.errors import OutputExistsError, UnknownFormatError, UnsupportedFileError, UsageError
 from zoo.proof import Bisection, Proof, bisected, certified, compared, judged_here, proven, stamped
 from zoo.records import (
     Artifact,
@@ -248,10 +248,21 @@ def request_for(
     artifact: Artifact, framework: str | None = None, **asked: Any
 ) -> tuple[ConversionRequest, Detection]:
     """The request for a file: framework and kind are read from its content unless given."""
-    detection = detect(artifact.path)
+    detection = _detected(artifact.path)
     if framework is not None:
         detection = replace(detection, framework=framework)
     return ConversionRequest(artifact, detection.framework, detection.kind, **asked), detection
+
+
+def _detected(path: Path) -> Detection:
+    """What wrote a file; third parties are asked about what is of no known format."""
+    try:
+        return detect(path)
+    except UnknownFormatError:
+        found = plugins.recognised(path)
+        if found is None:
+            raise
+        return Detection(*found, f"{found[0]} {found[1]}")
 
 
 def _published(

@@ -44,7 +44,7 @@ CONVERTERS = {
 
 def fetcher(scheme: str) -> Fetcher:
     """The fetcher of a scheme; raises `UsageError` for an unknown one."""
-    target = _table("zoo.fetchers").get(scheme)
+    target = FETCHERS.get(scheme) or _table("zoo.fetchers").get(scheme)
     if target is None:
         known = ", ".join(f"{name}:" for name in sorted(_table("zoo.fetchers")))
         raise UsageError(f"no fetcher for {scheme + ':'!r}", hint=f"Known schemes: {known}")
@@ -73,6 +73,16 @@ def package_of(framework: str) -> tuple[Path, ...]:
         return ()
     places = spec.submodule_search_locations or ([spec.origin] if spec.origin else [])
     return tuple(map(Path, places))
+
+
+def recognised(path: Path) -> tuple[str, str] | None:
+    """Framework and kind of a file that only a third party's converter knows."""
+    for framework in sorted(_table("zoo.converters").keys() - CONVERTERS.keys()):
+        recognise = getattr(converter(framework), "recognise", None)
+        kind = None if recognise is None else recognise(path)
+        if kind is not None:
+            return framework, kind
+    return None
 
 
 def converters() -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from zoo.detection.protos import saved_model_details
 from zoo.detection.source import BrokenFileError, Source, parse_json
-from zoo.errors import UnsupportedFileError
+from zoo.errors import UnknownFormatError, UnsupportedFileError
 from zoo.records import Detection
 
 CONFIG_CEILING = 16 << 20
@@ -20,7 +20,7 @@ def folder(path: Path) -> Detection:
         if found := look(path, names):
             return found
     listed = ", ".join(names[:6]) or "nothing"
-    raise UnsupportedFileError(
+    raise UnknownFormatError(
         f"{path} is a folder with {listed}{' …' if len(names) > 6 else ''}, not a model folder",
         hint="Give the model file inside, or a folder with saved_model.pb or with config.json and weights.",
     )
