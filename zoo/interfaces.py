@@ -40,7 +40,8 @@ class Converter(Protocol):
     run the file's author's code: only the worker calls it. Nothing of the framework is imported
     before a method runs.
 
-    A converter may also have ``layers(model, feeds) -> list[Layer]``: what is inside the source, for
+    A converter may also have ``sample(model, request) -> Tensors | None``: rows that the source came with,
+    fed like a user's sample; ``layers(model, feeds) -> list[Layer]``: what is inside the source, for
     `zoo bisect`; ``predict_precise(model, feeds)``: its answer in float64, None where it has none; and,
     a third party's, ``recognise(path) -> str | None``: the kind of a file that is of no format known here.
     It runs in the process of the command line, so it reads a bounded part of the file and loads nothing.

@@ -92,7 +92,7 @@ def _answer(
     from zoo.verification.noise import NoiseMeter
     from zoo.verification.search import decision_feeds
 
-    sample = None if request.sample is None else read_sample(request.sample)
+    sample = _sample(converter, model, request)
     (out / "feeds").mkdir()
     (out / "outputs").mkdir()
     source = Source(converter, model, NoiseMeter(converter, model, description), out)
@@ -107,6 +107,15 @@ def _answer(
         cases.append(file if reason else source.case(file, feeds))
     clock.lap("predict")
     _write(out / "cases.json", CaseList(tuple(cases), clock.seconds))
+
+
+def _sample(converter: Converter, model: Any, request: ConversionRequest) -> Tensors | None:
+    """The user's rows; else those that the source came with, if its converter knows any."""
+    if request.sample is not None:
+        return read_sample(request.sample)
+    own = getattr(converter, "sample", None)
+    found: Tensors | None = None if own is None else own(model, request)
+    return found
 
 
 class Source:
