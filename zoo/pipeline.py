@@ -179,6 +179,8 @@ def _entry_request(entry: RegistryEntry, artifact: Artifact) -> tuple[Conversion
     """How the registry says to convert; what it does not say is read from the content."""
     detection = detect(artifact.path)
     asked = entry.conversion
+    if entry.kind == "zoo" and detection.kind == "onnx":  # its bytes are kept, whoever wrote them
+        detection = replace(detection, framework="onnx", kind="model")
     if asked is None:
         options = dict(entry.verification)
         return ConversionRequest(artifact, detection.framework, detection.kind, options=options), detection
@@ -291,7 +293,7 @@ def verify(
 ) -> VerificationReport:
     """Compare an ONNX file with its source; a report that says ``mismatch`` is not an error here."""
     found = detect(model)
-    if found.framework != "onnx":
+    if "onnx" not in (found.framework, found.kind):
         raise UnsupportedFileError(
             f"{model} is not an ONNX file: {found.description}",
             hint="The first argument is the ONNX file, the second its source.",

@@ -39,6 +39,7 @@ CONVERTERS = {
     "torch": "converters.from_torch:TorchConverter",
     "tensorflow": "converters.from_tensorflow:TensorFlowConverter",
     "tflite": "converters.from_tflite:TFLiteConverter",
+    "matlab": "converters.from_matlab:MatlabConverter",
 }
 
 

@@ -161,8 +161,8 @@ def _readable(request: ConversionRequest) -> tuple[Path, ...]:
     return tuple(found)
 
 
-_WITH_SIBLINGS = {("onnx", "model"), ("torch", "safetensors")}
-"""Files that others belong to: external data, ``config.json``."""
+_WITH_SIBLINGS = {("onnx", "model"), ("matlab", "onnx"), ("torch", "safetensors")}
+"""Files that others belong to: external data, ``config.json``, MATLAB's answers."""
 
 
 def _code(request: ConversionRequest) -> tuple[Path, ...]:

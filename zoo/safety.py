@@ -225,6 +225,7 @@ _AUDITS: dict[tuple[str, str], Audit] = {
     ("tensorflow", "frozen_graph"): _source(audit_graph),
     ("tflite", "model"): _source(audit_tflite),
     ("onnx", "model"): _source(audit_onnx),
+    ("matlab", "onnx"): _source(audit_onnx),
     ("ort", "model"): _nothing,
     ("numpy", "npy"): _numpy,
     ("numpy", "npz"): _npz,

@@ -83,6 +83,10 @@ def _onnx(source: Source, shape: Shape) -> Detection | None:
     details["producer"] = text(source, producer) if producer else ""
     if not shape.complete:
         raise _cut(source, "ONNX model")
+    if details["producer"].startswith("MATLAB"):
+        version = shape.message(3)
+        details["versions"] = {"MATLAB's exporter": text(source, version) if version else "?"}
+        return Detection("matlab", "onnx", f"MATLAB's ONNX export, opset {opsets.get('', '?')}", details)
     return Detection("onnx", "model", f"ONNX model, opset {opsets.get('', '?')}", details)
 
 
