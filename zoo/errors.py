@@ -23,6 +23,8 @@
     ├── CheckError                 the ONNX file is not valid or does not load   9
     ├── VerificationError          outputs differ from the source's             10
     ├── MissingPackageError        a framework is not installed                 11
+    │   ├── MissingPythonError     no Python of the version that its environment needs
+    │   └── EnvironmentBuildError  its environment could not be built
     └── UnsafeFileError            refused: loading it could run its author's code 12
 
 Only the command line catches these, prints them and exits. Anything else that escapes is a
@@ -170,6 +172,14 @@ class MissingPackageError(ZooError):
     """A package that the conversion needs is not installed; the hint says how to get it."""
 
     exit_code = 11
+
+
+class MissingPythonError(MissingPackageError):
+    """No Python of the version that an environment needs was found; the hint says how to get one."""
+
+
+class EnvironmentBuildError(MissingPackageError):
+    """An isolated environment could not be built; `detail` holds what the installer said."""
 
 
 class UnsafeFileError(ZooError):
