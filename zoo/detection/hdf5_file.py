@@ -37,8 +37,8 @@ def _identify(source: Source, tree: Hdf5, root: Node) -> Detection:
         return Detection("tensorflow", "h5_weights", "Keras weights without the architecture", details)
     if "data" in names and _caffe(tree, names["data"].address):
         return Detection("caffe", "h5", "Caffe weights (HDF5)", details)
-    if source.head.startswith(b"MATLAB 7.3"):
-        return Detection("matlab", "mat", "MATLAB 7.3 data file", details)
+    if source.head.startswith(b"MATLAB 7."):
+        return Detection("matlab", "mat", "MATLAB data file (HDF5)", details)
     listed = ", ".join(sorted(names)[:5]) or "nothing"
     raise UnsupportedFileError(
         f"{source.path.name} is an HDF5 file with {listed} in it, not a model of a framework that zoo knows",
