@@ -70,6 +70,7 @@ def start() -> Iterator[Callable[..., FaultyServer]]:
 def _fresh_health(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hosts that failed in another test are not remembered, and no proxy of the user's is used."""
     monkeypatch.setattr(health, "_failed", {})
+    monkeypatch.setattr(health, "_busy", {})
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)

@@ -1,4 +1,4 @@
-"""Which hosts failed a moment ago: their sources go last, and are still tried."""
+"""Which hosts failed a moment ago: their sources go last, and are still tried. Which asked for patience."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ FORGET_AFTER = 300.0
 """Seconds after which a failed host counts as healthy again."""
 
 _failed: dict[str, float] = {}
+_busy: dict[str, float] = {}
+"""Place → when it may be asked again (`time.monotonic`)."""
 
 
 def place(source: str) -> str:
@@ -35,3 +37,17 @@ def healthy_first(sources: tuple[str, ...]) -> list[str]:
 def _is_ill(source: str) -> bool:
     failed = _failed.get(place(source))
     return failed is not None and time.monotonic() - failed < FORGET_AFTER
+
+
+def note_busy(source: str, seconds: float) -> None:
+    """The host of `source` asked not to be asked again for so many seconds."""
+    key = place(source)
+    _busy[key] = max(_busy.get(key, 0.0), time.monotonic() + seconds)
+
+
+def wait(source: str, deadline: float | None) -> None:
+    """Wait as long as the host of `source` asked for, at most until `deadline`."""
+    due = _busy.get(place(source), 0.0)
+    pause = min(due, deadline or due) - time.monotonic()
+    if pause > 0:
+        time.sleep(pause)

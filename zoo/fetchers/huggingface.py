@@ -29,9 +29,12 @@ class HuggingFaceFetcher:
 
     def fetch(self, source: str, file: FileSpec, destination: Path, progress: Progress) -> None:
         """Download `source` to `destination`. Raises a `SourceError` that names the cause."""
+        download(self.request(source), destination, file, progress)
+
+    def request(self, source: str) -> Request:
+        """The request whose body is the file. Raises `UsageError` where `source` is malformed."""
         token = hub_token()
-        request = Request(hub_url(source), authorization=f"Bearer {token}" if token else None)
-        download(request, destination, file, progress)
+        return Request(hub_url(source), authorization=f"Bearer {token}" if token else None)
 
 
 def hub_url(source: str) -> str:

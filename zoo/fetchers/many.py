@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from zoo.fetchers.options import FetchOptions
 from zoo.fetchers.progress import progress_of
+from zoo.fetchers.small import quick
 from zoo.fetchers.sources import fetch
 from zoo.transfer.connections import POOL
 
@@ -34,7 +35,10 @@ def fetch_many(
     small = [file for file in files if file.size is not None and file.size < LARGE]
     with progress_of(options, f"{len(files)} files") as progress:
         total = _Total(files, progress)
-        blobs = _pooled(small, store, options, total)
+        came = quick(small, store, options, total.arrived)
+        blobs = {id(file): came[file.sha256] for file in small if file.sha256 in came}
+        rest = [file for file in small if id(file) not in blobs]
+        blobs |= _pooled(rest, store, options, total)
         for file in files:
             if id(file) not in blobs:
                 blobs[id(file)] = fetch(file, store, total.options_for(file, options))
@@ -66,6 +70,10 @@ class _Total:
     def options_for(self, file: FileSpec, options: FetchOptions) -> FetchOptions:
         """`options` whose progress is that of `file` within the total."""
         return dataclasses.replace(options, progress=self._of(id(file)))
+
+    def arrived(self, file: FileSpec) -> None:
+        """All of `file` came."""
+        self._of(id(file))(file.size or 0, file.size)
 
     def _of(self, key: int) -> Callable[[int, int | None], None]:
         def update(done: int, total: int | None) -> None:

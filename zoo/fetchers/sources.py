@@ -7,7 +7,7 @@ import hashlib
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from zoo import plugins
@@ -55,14 +55,14 @@ def fetch(file: FileSpec, store: Store, options: FetchOptions = FetchOptions()) 
     `FetchError` naming every source, the reason of each, and what to do.
     """
     file = _pinned(file, store, (*options.extra_sources, *file.sources))
-    stored = _stored(file, store)
+    stored = find(file, store)
     if stored is not None:
         return stored
     if options.is_offline:
         raise _offline(file)
-    with _alone(file, store, options):
+    with alone(_key(file, options), store, options):
         # Another process may have brought it while this one waited.
-        return _stored(file, store) or _fetched(file, store, options)
+        return find(file, store) or _fetched(file, store, options)
 
 
 def _pinned(file: FileSpec, store: Store, sources: tuple[str, ...]) -> FileSpec:
@@ -76,7 +76,8 @@ def _pinned(file: FileSpec, store: Store, sources: tuple[str, ...]) -> FileSpec:
     return file
 
 
-def _stored(file: FileSpec, store: Store) -> Blob | None:
+def find(file: FileSpec, store: Store) -> Blob | None:
+    """The blob of a pinned file where the store has it."""
     found = None if file.sha256 is None else store.find(file.sha256)
     if found is None or file.sha256 is None:
         return None
@@ -94,11 +95,14 @@ def _named(file: FileSpec) -> str:
     return f"sha256:{file.sha256[:12]}…" if file.sha256 else ", ".join(map(shown, file.sources))
 
 
-@contextmanager
-def _alone(file: FileSpec, store: Store, options: FetchOptions) -> Iterator[None]:
-    """Hold the lock that makes N processes download once; go on without it after the timeout."""
+def _key(file: FileSpec, options: FetchOptions) -> str:
     sources = "\n".join((*options.extra_sources, *file.sources))
-    key = file.sha256 or hashlib.sha256(sources.encode()).hexdigest()
+    return file.sha256 or hashlib.sha256(sources.encode()).hexdigest()
+
+
+@contextmanager
+def alone(key: str, store: Store, options: FetchOptions) -> Iterator[None]:
+    """Hold the lock that makes N processes download once; go on without it after the timeout."""
     lock = store.lock(f"fetch-{key}", options.lock_timeout)
     try:
         lock.__enter__()
@@ -140,12 +144,13 @@ def _from_any(
 ) -> Success:
     """Try sources until one gives the bytes. Raises the summary of all failures."""
     settings, progress = context
-    sources = [*options.extra_sources, *health.healthy_first(file.sources)]
+    sources = in_order(file, options)
     failures: list[Failure] = []
     for left, source in zip(range(len(sources) - 1, -1, -1), sources, strict=True):
+        health.wait(source, settings.deadline)
         try:
-            with using(_settings_for(source, settings, options, left)), receipts.collecting() as collected:
-                _scheme_fetcher(source).fetch(source, file, incoming.path, progress)
+            with using(settings_for(source, settings, options, left)), receipts.collecting() as collected:
+                scheme_fetcher(source).fetch(source, file, incoming.path, progress)
             health.note_success(source)
             return Success(source, collected)
         except FetchError as error:
@@ -153,11 +158,18 @@ def _from_any(
     raise _summary(file, failures)
 
 
-def _scheme_fetcher(source: str):  # type: ignore[no-untyped-def]
+def in_order(file: FileSpec, options: FetchOptions) -> list[str]:
+    """The user's sources, then the file's own, those of hosts that failed lately last."""
+    return [*options.extra_sources, *health.healthy_first(file.sources)]
+
+
+def scheme_fetcher(source: str) -> Any:
+    """The fetcher of a source's scheme. Raises `UsageError` for an unknown one."""
     return plugins.fetcher(urlsplit(source).scheme or source.partition(":")[0])
 
 
-def _settings_for(source: str, settings: Settings, options: FetchOptions, left: int) -> Settings:
+def settings_for(source: str, settings: Settings, options: FetchOptions, left: int) -> Settings:
+    """The settings for one source, with `left` others behind it."""
     trusted = settings.trusted_hosts
     if source in options.extra_sources:
         trusted = trusted | {urlsplit(source).hostname or ""}

@@ -19,4 +19,8 @@ class WebFetcher:
 
     def fetch(self, source: str, file: FileSpec, destination: Path, progress: Progress) -> None:
         """Download `source` to `destination`. Raises a `SourceError` that names the cause."""
-        download(Request(source), destination, file, progress)
+        download(self.request(source), destination, file, progress)
+
+    def request(self, source: str) -> Request:
+        """The request whose body is the file."""
+        return Request(source)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from zoo.store.batch import Batch
 from zoo.store.incoming import Blob, Incoming
 from zoo.store.prune import Pruned, Removed
 from zoo.store.quarantine import Quarantined
@@ -10,6 +11,7 @@ from zoo.store.store import Store
 from zoo.store.upkeep import Contents, Damage, Repair, StoredBlob, StoredModel, Verification
 
 __all__ = [
+    "Batch",
     "Blob",
     "Contents",
     "Damage",

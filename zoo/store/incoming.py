@@ -151,16 +151,29 @@ def part_path(layout: Layout, digest: str | None, owner: str) -> Path:
 
 
 def _take_over(layout: Layout, digest: str, path: Path) -> bool:
-    """Move the largest abandoned temporary file of `digest` that has a sidecar to `path`."""
-    parts = [part for part in _named(path.parent, f"{digest}.") if part.suffix == ".part"]
-    left = [part for part in parts if sidecars(part) and is_abandoned(part)]
-    for part in sorted(left, key=_size, reverse=True):
+    """Move the largest abandoned temporary file of `digest` that has a sidecar to `path`.
+
+    What dead writers left in the folder without notes is removed: nobody can go on with it.
+    """
+    parts = [part for part in sweep(path.parent) if part.name.startswith(f"{digest}.")]
+    for part in sorted(parts, key=_size, reverse=True):
         try:
             move_with_sidecars(part, path)
         except FileNotFoundError:  # another process took it first
             continue
         return True
     return False
+
+
+def sweep(folder: Path) -> list[Path]:
+    """Remove abandoned temporary files without sidecars; those that can be resumed are returned."""
+    resumable = []
+    for part in [path for path in _named(folder, "") if path.suffix == ".part" and is_abandoned(path)]:
+        if sidecars(part):
+            resumable.append(part)
+        else:
+            part.unlink(missing_ok=True)
+    return resumable
 
 
 def _size(path: Path) -> int:

@@ -58,7 +58,7 @@ class Layout:
         return self.root / "quarantine"
 
     def blob(self, digest: str) -> Path:
-        return self.root / "sha256" / digest[:2] / digest
+        return self.root.joinpath("sha256", digest[:2], digest)  # asked for often: one new path, not three
 
     def record(self, kind: str, key: str) -> Path:
         return self.records / safe_name(kind) / f"{safe_name(key)}.json"

@@ -13,6 +13,7 @@ from stat import S_ISREG
 from zoo.errors import StoreError
 from zoo.records import Json
 from zoo.store import incoming, models, notes, upkeep
+from zoo.store.batch import Batch, batch
 from zoo.store.disk import clone, storing
 from zoo.store.incoming import Blob, Incoming
 from zoo.store.layout import Layout, checked_digest, checked_path, default_layers, default_root
@@ -115,6 +116,13 @@ class Store:
         """
         checked = None if digest is None else checked_digest(digest)
         return incoming.receiving(self._layout, self._memo, checked, size)
+
+    def batch(self, size: int) -> AbstractContextManager[Batch]:
+        """Take in many small blobs (`size` bytes in all) with one flush: `Batch.put` for each.
+
+        They have their names after the block, also where it raised: each was checked by itself.
+        """
+        return batch(self._layout, size)
 
     def add(self, path: Path, digest: str | None = None) -> Blob:
         """Copy (or reflink) a file in. Raises `DigestMismatchError` if it is not `digest`."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 import time
+from functools import lru_cache
 from typing import Any
 
 from zoo.transfer.errors import NameLookupError, RefusedAddressError, UnreachableError
@@ -25,6 +26,7 @@ PRIVATE = tuple(
 )  # fmt: skip
 
 
+@lru_cache(maxsize=4096)
 def is_private(address: str) -> bool:
     """Whether an IP address is loopback, link-local, private, shared, multicast or reserved.
 
@@ -47,6 +49,7 @@ def _embedded(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IP
     return ip.ipv4_mapped or ip.sixtofour
 
 
+@lru_cache(maxsize=4096)
 def literal(host: str) -> str | None:
     """The address that `host` is, or None for a name."""
     try:
@@ -62,7 +65,7 @@ def resolve(host: str, port: int, *, allow_private: bool) -> list[tuple[Any, ...
     allowed: a name with a public and a private address is refused as a whole.
     """
     try:
-        rows = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
+        rows = _row(host, port) or socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
     except (socket.gaierror, UnicodeError) as error:
         raise NameLookupError(
             f"DNS has no address for {host!r} ({error})",
@@ -75,6 +78,13 @@ def resolve(host: str, port: int, *, allow_private: bool) -> list[tuple[Any, ...
                 hint="Private addresses are refused; allow them if you know this host (allow_private).",
             )
     return rows
+
+
+def _row(host: str, port: int) -> list[tuple[Any, ...]]:
+    """What a look-up of a plain IPv4 address would give, without its cost."""
+    if literal(host) != host or ":" in host:
+        return []
+    return [(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (host, port))]
 
 
 def connect(host: str, port: int, timeout: float, *, allow_private: bool) -> socket.socket:

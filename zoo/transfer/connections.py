@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.records import record
 from zoo.transfer import addresses, watchdog
+from zoo.version import DISTRIBUTION, __version__
 
 if TYPE_CHECKING:
     import urllib3
@@ -110,15 +111,9 @@ def netrc_authorization(url: str) -> str | None:
     return requests.auth._basic_auth_str(*found) if found else None
 
 
-@lru_cache(maxsize=1)
 def user_agent() -> str:
     """This distribution and its version."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return f"onnx-zoo-pipeline/{version('onnx-zoo-pipeline')}"
-    except PackageNotFoundError:  # a checkout that was never installed
-        return "onnx-zoo-pipeline"
+    return f"{DISTRIBUTION}/{__version__}"
 
 
 @lru_cache(maxsize=2)
