@@ -142,6 +142,14 @@ def test_errors_are_judged_in_units_of_measured_noise():
     assert not only(VALUES, VALUES + np.float32(5e-5), noise={"y": quiet}).passed
 
 
+def test_probabilities_near_zero_may_be_off_by_the_rounding_of_a_logistic_function():
+    small = np.full((50, 1), 1e-8, np.float32)
+    roles = {"y": "probabilities"}
+    assert only(small, small + np.float32(2e-7), roles=roles).passed
+    assert not only(small, small + np.float32(1e-6), roles=roles).passed
+    assert not only(small, small + np.float32(2e-7)).passed
+
+
 def test_noise_is_that_of_the_format_the_graph_computes_in():
     noise = {"y": Noise("perturbation", 1e-6)}
     double = VALUES.astype(np.float64)

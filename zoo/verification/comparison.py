@@ -19,6 +19,7 @@ from zoo.verification.tolerances import (
     ON_THE_LINE,
     PERTURBATION,
     PRECISIONS,
+    PROBABILITY_FLOOR,
     QUIET,
     UNSTEADY,
     Limit,
@@ -134,6 +135,14 @@ def _compare_numbers(pair: Pair, criteria: Criteria) -> OutputComparison:
 
 def limit_of(pair: Pair, criteria: Criteria) -> Limit:
     """The bound for this output in this case."""
+    limit = _limit_by_noise(pair, criteria)
+    if criteria.roles.get(pair.name) != "probabilities" or limit.basis == "tolerance":
+        return limit
+    # Kernels of logistic functions round relative to 1, however small the answer is.
+    return replace(limit, atol=max(limit.atol, PROBABILITY_FLOOR * limit.precision.epsilon))
+
+
+def _limit_by_noise(pair: Pair, criteria: Criteria) -> Limit:
     precision = precision_of(str(pair.expected.dtype), str(pair.actual.dtype), policy=criteria.policy)
     # Where all is zero by cancellation the graph may be left with rounding of what cancelled.
     scale = max(magnitude(pair.expected), QUIET * criteria.scales.get(pair.name, 0.0))

@@ -38,11 +38,16 @@ NOISE_FACTOR = {"float64": 32.0, "perturbation": 64.0}
 PERTURBATION = "perturbation"
 NOISE_FLOOR = 16.0
 """And up to this many units in the last place of the output's largest element."""
+PROBABILITY_FLOOR = 4.0
+"""Units in the last place at 1 that a probability may always be off by. ONNX Runtime's Sigmoid in float32
+is up to 1.8e-7 (1.5 units) off near zero, where that is more than the answer."""
 QUIET = 1e-3
 """A case whose output is smaller than this share of the typical output is bounded as if it were that."""
 MAX_EXCUSED = 0.05
 """Largest share of labels that flip, or elements that jump, inside the noise, outside families that sit on
 the boundary on purpose."""
+TYPICAL = frozenset({"typical", "sample", "data_set"})
+"""Families from whose cases the usual size and noise of an output are taken."""
 ON_THE_BOUNDARY = frozenset({"boundary", "boundary_all", "decision"})
 """Families whose rows are placed where answers jump."""
 ON_THE_LINE = 0.1
