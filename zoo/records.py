@@ -211,6 +211,8 @@ class ConversionRequest:
     sample: Optional[Path] = None
     """An .npz, .npy or .csv file with rows like those the model was fitted on."""
     seed: int = 0
+    data_sets: tuple[Path, ...] = ()
+    """Test data sets (``input_N.pb``, ``output_N.pb``): folders or tar archives."""
 
     @property
     def key(self) -> str:
@@ -280,6 +282,19 @@ class OnnxModel:
 
 
 @record
+class SourceEnvironment:
+    """The Python that ran the source: ``"current"`` or the name of a lock file, whose sha256 is `lock`."""
+
+    name: str
+    python: str
+    lock: Optional[str] = None
+
+    def __str__(self) -> str:
+        lock = "" if self.lock is None else f", lock {self.lock[:12]}"
+        return f"{self.name} (Python {self.python}{lock})"
+
+
+@record
 class FeedCase:
     """One feed of the verifier: a family of input values at one batch size."""
 
@@ -335,6 +350,11 @@ class VerificationReport:
     versions: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
     notes: tuple[str, ...] = ()
+    environment: Optional[SourceEnvironment] = None
+    tolerance_class: Optional[str] = None
+    """``"quantised"`` or ``"dynamic-range"``, where the source's arithmetic is coarser than its dtypes."""
+    optimisation: str = "all"
+    """The level of ONNX Runtime's graph optimisation at which the model was verified."""
 
     @property
     def passed(self) -> bool:
