@@ -21,9 +21,10 @@ from zoo.jail.commands import (
     landlock_lines,
     launched,
 )
+from zoo.jail.forking import ForkServer
 from zoo.jail.launch import FAILED
 from zoo.jail.places import Places, places
-from zoo.jail.watch import Bounds, End, threads_of_user, watch
+from zoo.jail.watch import Bounds, Child, End, Process, threads_of_user, watch
 from zoo.records import record
 
 GIB = 1 << 30
@@ -120,6 +121,45 @@ def run(
         command = _command(which, argv, folder, spec, (limits, descriptor))
         token = secrets.token_hex(16)
         process = _start(command, folder, {**(environment or {}), "ZOO_JAIL": token}, descriptor)
+    return _watched(Child(process), folder, limits, (which, token))
+
+
+def forkable(limits: Limits | None = None) -> bool:
+    """Whether `run_forked` gives a jail as strong as `run` would."""
+    limits = limits or Limits()
+    return (limits.level or level()) == levels.LANDLOCK and not limits.forks
+
+
+def serve(python: Path, modules: tuple[str, ...], environment: Mapping[str, str] | None = None) -> ForkServer:
+    """A process that imports `modules` at once, so that `run_forked` need not. The caller closes it."""
+    return ForkServer(python, modules, _environment(Path("/nonexistent"), environment or {}))
+
+
+def run_forked(
+    server: ForkServer,
+    module: str,
+    folder: Path,
+    limits: Limits | None = None,
+    readable: tuple[Path, ...] = (),
+    environment: Mapping[str, str] | None = None,
+) -> Completed:
+    """As `run` of ``python -m module folder``, in a child of `server` that locks itself up first.
+
+    Only where `forkable`. The child shares what the server imported, and nothing that another child did.
+    """
+    limits = limits or Limits()
+    folder = folder.resolve()
+    (folder / "tmp").mkdir(exist_ok=True)
+    spec = places(server.python, readable)
+    lines = [*first_lines(_rlimits(limits), server.pid), *landlock_lines(folder, spec, forks=False)]
+    token = secrets.token_hex(16)
+    process = server.fork(lines, module, folder, _environment(folder, environment or {}))
+    return _watched(process, folder, limits, (levels.LANDLOCK, token))
+
+
+def _watched(process: Process, folder: Path, limits: Limits, jail: tuple[str, str]) -> Completed:
+    """Wait for the end of a process in a jail of a level, with a token in its environment."""
+    which, token = jail
     bounds = Bounds(limits.seconds, limits.memory, limits.processes, limits.disk, limits.output)
     end = watch(process, folder, bounds, token)
     if end.status == FAILED and end.stderr.startswith("zoo: the jail"):

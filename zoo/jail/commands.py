@@ -22,9 +22,9 @@ def launched(lines: list[str], argv: list[str]) -> list[str]:
     return [sys.executable, "-I", "-S", str(_LAUNCH), "\n".join(lines), *argv]
 
 
-def first_lines(limits: dict[str, int]) -> list[str]:
-    """What every level begins with: die with this process, and the limits."""
-    return [f"die_with {os.getpid()}", *(f"limit {name} {value}" for name, value in limits.items())]
+def first_lines(limits: dict[str, int], parent: int | None = None) -> list[str]:
+    """What every level begins with: die with its parent (by default this process), and the limits."""
+    return [f"die_with {parent or os.getpid()}", *(f"limit {name} {value}" for name, value in limits.items())]
 
 
 def landlock_lines(folder: Path, places: Places, forks: bool) -> list[str]:

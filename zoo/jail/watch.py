@@ -9,7 +9,7 @@ import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 
 _TICK = 0.05
 _DISK_TICKS = 10
@@ -25,6 +25,33 @@ class Bounds:
     processes: int
     disk: int
     output: int
+
+
+class Process(Protocol):
+    """A command that leads its own session; its output are pipes of this process."""
+
+    pid: int
+    stdout: IO[bytes]
+    stderr: IO[bytes]
+
+    def reap(self) -> tuple[int, int]:
+        """Wait for its end; exit code, or minus the signal, and its largest resident size in bytes."""
+        ...
+
+
+class Child:
+    """A command that this process started itself."""
+
+    def __init__(self, started: subprocess.Popen[bytes]) -> None:
+        assert started.stdout is not None
+        assert started.stderr is not None
+        self._started = started
+        self.pid, self.stdout, self.stderr = started.pid, started.stdout, started.stderr
+
+    def reap(self) -> tuple[int, int]:
+        _, status, usage = os.wait4(self.pid, 0)
+        self._started.returncode = os.waitstatus_to_exitcode(status)
+        return self._started.returncode, usage.ru_maxrss * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +88,11 @@ class Capture:
         return (bytes(self._head) + gap + bytes(self._tail)).decode("utf-8", "replace")
 
 
-def watch(process: subprocess.Popen[bytes], folder: Path, bounds: Bounds, token: str) -> End:
+def watch(process: Process, folder: Path, bounds: Bounds, token: str) -> End:
     """Wait for a command that leads its own session; kill it and all it started at a limit or its end.
 
     What has `token` in its environment was started by it, too, whatever session and parent it has.
     """
-    assert process.stdout is not None
-    assert process.stderr is not None
     captures = (Capture(bounds.output), Capture(bounds.output))
     running = _Running(process, {process.stdout: captures[0], process.stderr: captures[1]}, bounds)
     exceeded = None
@@ -79,18 +104,17 @@ def watch(process: subprocess.Popen[bytes], folder: Path, bounds: Bounds, token:
         running.end(token)
         os.close(pidfd)
     seconds = time.monotonic() - running.began
-    return End(process.returncode, exceeded, captures[0].text(), captures[1].text(), seconds, running.peak)
+    return End(running.status, exceeded, captures[0].text(), captures[1].text(), seconds, running.peak)
 
 
 class _Running:
-    def __init__(
-        self, process: subprocess.Popen[bytes], streams: dict[IO[bytes], Capture], bounds: Bounds
-    ) -> None:
+    def __init__(self, process: Process, streams: dict[IO[bytes], Capture], bounds: Bounds) -> None:
         self.process = process
         self.streams = streams
         self.bounds = bounds
         self.began = time.monotonic()
         self.peak = 0
+        self.status = 0
         self.ticks = 0
         self.inherited = resident(os.getpid())
 
@@ -120,12 +144,11 @@ class _Running:
     def end(self, token: str) -> None:
         """Kill the command and all it started, take the rest of the output, and reap."""
         self._kill_all(token)
-        _, status, usage = os.wait4(self.process.pid, 0)
-        self.process.returncode = os.waitstatus_to_exitcode(status)
-        # ru_maxrss knows what happened between two samples, but starts at this process's own size.
-        if usage.ru_maxrss * 1024 > self.inherited * 1.1:
-            self.peak = max(self.peak, usage.ru_maxrss * 1024)
         self._rest()
+        self.status, largest = self.process.reap()
+        # It knows what happened between two samples, but starts at the size of the process that forked.
+        if largest > self.inherited * 1.1:
+            self.peak = max(self.peak, largest)
 
     def _kill_all(self, token: str) -> None:
         # Stopped first: each one that is killed makes room for what another is about to start.
