@@ -9,6 +9,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Callable, Iterator, Sequence, Union, cast
 
+from converters.classical.kernels import demand_kernel, inferred
 from zoo.errors import UnsupportedModelError
 from zoo.records import record
 
@@ -34,30 +35,6 @@ class Value:
 
 
 Operand = Union[Value, "np.ndarray", float, int, bool, str]
-
-_COMPARISONS = {
-    "Equal",
-    "Less",
-    "LessOrEqual",
-    "Greater",
-    "GreaterOrEqual",
-    "IsNaN",
-    "IsInf",
-    "RegexFullMatch",
-}
-_INDICES = {"ArgMax", "ArgMin", "Shape", "Size", "NonZero"}
-
-
-# Measured with ONNX Runtime 1.32 (get_all_opkernel_def): no CPU kernel for these dtypes.
-_NO_KERNEL = {
-    "float64": {
-        *("Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Cosh", "Sinh", "Tan", "Erf", "Softplus"),
-        *("Softsign", "Det", "OneHot", "NonZero", "Elu", "Selu", "Celu", "HardSigmoid", "Gelu", "Mish"),
-    },
-    "bool": {"Where", "ArgMax", "ArgMin", "TopK", "Unique", "Add", "Mul", "Sub", "MatMul", "CumSum"},
-    "int64": {"Exp", "Log", "Sqrt", "Floor", "Ceil", "Round", "Softmax", "Sigmoid", "Gemm", "Reciprocal"},
-    "string": {"Add", "Max", "Min", "ArgMax", "TopK"},
-}
 
 
 class Graph:
@@ -164,11 +141,11 @@ class Graph:
     ) -> tuple[Value, ...]:
         """Add one node with `len(dtypes)` outputs; None stands for the inferred dtype."""
         values = [self.value(operand) for operand in inputs]
-        _demand_kernel(kind, values, domain)
+        demand_kernel(kind, values, domain)
         key = (kind, domain, tuple(values), tuple(dtypes), _fingerprint(attributes))
         if key not in self._written:
-            inferred = _inferred(kind, values)
-            results = tuple(Value(self._fresh(kind.lower()), dtype or inferred) for dtype in dtypes)
+            usual = inferred(kind, values)
+            results = tuple(Value(self._fresh(kind.lower()), dtype or usual) for dtype in dtypes)
             names = [value.name for value in values]
             self._nodes.append(self._node(kind, names, [r.name for r in results], domain, attributes))
             self._written[key] = results
@@ -242,6 +219,16 @@ class Graph:
             return self.op("Where", condition, a, b)
         return self.cast(self.op("Where", condition, self.cast(a, "int64"), self.cast(b, "int64")), "bool")
 
+    @contextmanager
+    def aside(self) -> Iterator[list[onnx.NodeProto]]:
+        """Nodes written inside go to the list that is given: the body of a branch; see `branches`."""
+        kept = self._nodes, self._written
+        self._nodes, self._written = [], dict(self._written)
+        try:
+            yield self._nodes
+        finally:
+            self._nodes, self._written = kept
+
     # --- the end ----------------------------------------------------------------------------------
 
     def build(self, opset: int | None = None) -> onnx.ModelProto:
@@ -296,7 +283,7 @@ class Graph:
         for node in reversed(self._nodes):
             if wanted.intersection(node.output):
                 nodes.append(node)
-                wanted.update(node.input)
+                wanted.update(_read(node))
         return nodes[::-1], [tensor for tensor in self._initializers if tensor.name in wanted]
 
     def _promoted(self, left: Operand, right: Operand) -> tuple[Value, Value]:
@@ -349,34 +336,20 @@ class Graph:
         return name
 
 
+def _read(node: onnx.NodeProto) -> Iterator[str]:
+    """The names a node reads, those that the bodies of its branches take from outside included."""
+    yield from node.input
+    for attribute in node.attribute:
+        for inner in attribute.g.node:
+            yield from _read(inner)
+
+
 def _fingerprint(attributes: dict[str, Any]) -> tuple[Any, ...]:
     plain = {
         name: value.SerializeToString() if hasattr(value, "SerializeToString") else repr(value)
         for name, value in attributes.items()
     }
     return tuple(sorted(plain.items()))
-
-
-def _inferred(kind: str, values: list[Value]) -> str:
-    if kind in _COMPARISONS:
-        return "bool"
-    if kind in _INDICES:
-        return "int64"
-    return values[1 if kind == "Where" else 0].dtype
-
-
-def _demand_kernel(kind: str, values: list[Value], domain: str) -> None:
-    if domain or not values:
-        return
-    dtype = values[1 if kind == "Where" else 0].dtype
-    if kind in _NO_KERNEL.get(dtype, ()):
-        raise TypeError(
-            f"ONNX Runtime has no CPU kernel for {kind}({dtype}); see converters.classical.idioms"
-        )
-    if kind in ("Add", "Sub", "Mul", "Div", "MatMul", "Concat", "Less", "Equal", "Greater"):
-        dtypes = sorted({value.dtype for value in values})
-        if len(dtypes) > 1:
-            raise TypeError(f"{kind} of {' and '.join(dtypes)}: promote first (Graph.arithmetic)")
 
 
 def _numpy_dtype(dtype: str) -> np.dtype[Any]:

@@ -3,9 +3,7 @@
 Source: sklearn/neighbors/ (1.9).
 
 - dtype: distances in float64, whatever X is; by differences in trees, expanded in brute force.
-- neighbours: the k smallest ranks (squares for euclidean, powers for minkowski), of equals the
-  lower fitted row. The source's trees visit rows in an order of their own: where the k-th and the next
-  are equally far it may choose another.
+- neighbours: the k smallest ranks (squares for euclidean, powers for minkowski); of equals: see `searching`.
 - weights "distance": 1 / distance, or 1 for the rows at distance 0 and 0 for all others.
 - classifier: weights added neighbour after neighbour; label: the first class of the largest sum;
   probability: the sums divided by their sum.
@@ -25,7 +23,8 @@ from converters.classical import idioms
 from converters.classical.columns import Features, Matrix, numeric
 from converters.classical.emit import Emitter
 from converters.classical.facts import Feature, jumps
-from converters.classical.families.distances import Metric, distances, expanded, nearest, ranks
+from converters.classical.families import searching
+from converters.classical.families.distances import Metric, by_dot, distances, expanded, nearest, ranks
 from converters.classical.families.linear import dense
 from converters.classical.families.trees import added
 from converters.classical.graph import Value
@@ -59,18 +58,49 @@ class Neighbours(Emitter):
             return self.graph.cast(matrix.value, "float64")
         brute = self.estimator._fit_method == "brute"
         if brute and self.metric.name in ("euclidean", "l2", "sqeuclidean"):
-            return expanded(self.graph, self.graph.cast(matrix.value, "float64"), self.points)
+            points = self.points.astype("float64")
+            return expanded(
+                self.graph, self.graph.cast(matrix.value, "float64"), points, norms=by_dot(points)
+            )
         return ranks(self.graph, matrix.value, self.points, self.metric)
 
     def neighbours(self, X: Features, count: int) -> tuple[Value, Value]:
         """Ranks and rows of the `count` nearest, ascending: [N, count] each."""
+        matrix = numeric(self.graph, X)
+        order = self._order(matrix) if count < len(self.points) else searching.in_sequence(self.graph, count)
+        return searching.nearest_rows(self.graph, self.ranks(X), order, count)
+
+    def _order(self, X: Matrix) -> searching.Order:
+        """The order in which the source visits fitted rows; refused where nobody knows it and it matters."""
+        source, graph = self.estimator, self.graph
+        if source._fit_method != "brute":
+            return searching.in_tree(graph, X.value, source._tree, self.metric)
+        if source.effective_metric_ != "precomputed":
+            self._demand_decidable(X)
+        return searching.in_sequence(graph, len(self.points))
+
+    def _demand_decidable(self, X: Matrix) -> None:
+        """Refuse where numpy.argpartition chooses among equally far rows that differ in what they say."""
+        fitted = self.estimator._fit_X
+        same = not hasattr(fitted, "toarray") and str(fitted.dtype) == X.dtype
+        if same and X.dtype.startswith("float") and self.metric.name != "cosine":
+            return
+        reason = "which of equally far rows numpy.argpartition takes depends on the machine"
+        way_out = "Fit it on one float dtype, with algorithm='kd_tree' or another metric than cosine."
+        if fitted.dtype.kind != "f":
+            raise self.refuse(f"brute force over {fitted.dtype}: {reason}", way_out)
+        pair = searching.undecided(self.points, self.said, self.metric.name == "cosine")
+        if pair is not None:
+            raise self.refuse(
+                f"fitted rows {pair[0]} and {pair[1]} differ in their target only: {reason}", way_out
+            )
+
+    @property
+    def said(self) -> np.ndarray:
+        """What a fitted row contributes as a neighbour: [S, K]."""
         import numpy as np
 
-        k = np.array([count])
-        found = self.graph.ops(
-            "TopK", self.ranks(X), k, dtypes=("float64", "int64"), axis=1, largest=0, sorted=1
-        )
-        return found[0], found[1]
+        return np.arange(len(self.points))[:, None]
 
     def weights(self, distance: Value, among: Value | None = None) -> Value:
         """Weights of distances [N, K]; `among` (bool) says which of them are neighbours at all."""
@@ -89,6 +119,12 @@ class Neighbours(Emitter):
 
 class Nearest(Neighbours):
     """The k nearest."""
+
+    @property
+    def said(self) -> np.ndarray:
+        import numpy as np
+
+        return np.asarray(self.estimator._y).reshape(len(self.points), -1)
 
     def chosen(self, X: Features) -> tuple[Value, Value | None]:
         """Rows [N, k] and weights [N, k], None for equal ones."""
@@ -292,14 +328,25 @@ class NearestCentroid(Emitter):
 
 
 class LocalOutlierFactor(Neighbours):
+    @property
+    def said(self) -> np.ndarray:
+        import numpy as np
+
+        return np.stack([self.estimator._lrd, self._distances()], axis=1)
+
+    def _distances(self) -> np.ndarray:
+        """From each fitted row to the last of its neighbours."""
+        import numpy as np
+
+        return np.asarray(self.estimator._distances_fit_X_)[:, int(self.estimator.n_neighbors_) - 1]
+
     def score_samples(self, X: Features) -> Value:
         import numpy as np
 
         graph, source = self.graph, self.estimator
         rank, rows = self.neighbours(X, int(source.n_neighbors_))
         distance = graph.cast(distances(graph, rank, self.metric), numeric(graph, X).dtype)
-        known = np.asarray(source._distances_fit_X_)[:, int(source.n_neighbors_) - 1]
-        reach = graph.maximum(distance, idioms.take(graph, known, rows))
+        reach = graph.maximum(distance, idioms.take(graph, self._distances(), rows))
         count = float(source.n_neighbors_)
         mean = graph.div(idioms.row_sum(graph, reach), count)
         density = graph.div(1.0, graph.add(mean, 1e-10))

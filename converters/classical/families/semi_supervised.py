@@ -9,11 +9,11 @@ divided by their sum; label: argmax of them, the first of equals. Far from all f
 from __future__ import annotations
 
 from converters.classical import idioms
-from converters.classical.columns import Features, numeric
+from converters.classical.columns import Features, Matrix, numeric
 from converters.classical.emit import Emitter
-from converters.classical.families.distances import Metric, ranks
 from converters.classical.families.kernel_functions import pairwise
 from converters.classical.families.linear import dense
+from converters.classical.families.neighbours import Neighbours
 from converters.classical.graph import Value
 
 
@@ -32,9 +32,8 @@ class Propagation(Emitter):
         import numpy as np
 
         graph, source = self.graph, self.estimator
-        rank = ranks(graph, x, dense(source.X_).astype("float64"), Metric("euclidean", {}))
-        k = np.array([int(source.n_neighbors)])
-        rows = graph.ops("TopK", rank, k, dtypes=("float64", "int64"), axis=1, largest=0)[1]
+        search = Neighbours(source.nn_fit, graph)
+        rows = search.neighbours(Matrix(x, search.width), int(source.n_neighbors))[1]
         return graph.op(
             "ReduceSum",
             idioms.take(graph, dense(source.label_distributions_), rows),
