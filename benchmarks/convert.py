@@ -32,8 +32,12 @@ folder = Path(sys.argv[1])
 rows, target = load_digits(return_X_y=True)
 small = make_pipeline(StandardScaler(), RandomForestClassifier(20, random_state=0)).fit(rows, target)
 folder.joinpath("small.pkl").write_bytes(pickle.dumps(small))
+for number in range(10):
+    copy = make_pipeline(StandardScaler(), RandomForestClassifier(20, random_state=number)).fit(rows, target)
+    folder.joinpath(f"copy{number}.pkl").write_bytes(pickle.dumps(copy))
 import keras
 keras.utils.set_random_seed(0)
+keras.applications.ResNet50(weights=None).save(folder / "resnet50.keras")
 keras.applications.MobileNetV2(weights=None, input_shape=(128, 128, 3)).save(folder / "mobilenet.keras")
 """
 
@@ -69,6 +73,9 @@ def main() -> None:
         rows = [
             _against("scikit-learn pickle, 20 trees", folder / "small.pkl", RAW_SKLEARN, pairs),
             _against("Keras MobileNetV2", folder / "mobilenet.keras", RAW_KERAS, pairs),
+            _ten(folder),
+            _memory("Keras ResNet50", folder / "resnet50.keras", RAW_KERAS),
+            _jail(pairs),
             _help(pairs),
             _warm_pull(folder),
         ]
@@ -92,6 +99,58 @@ def _against(what: str, model: Path, raw: str, pairs: int) -> str:
     return _row(
         what, "`zoo convert`, proof included, against the raw converter's process", a, b, f"{ratio:.2f}×"
     )
+
+
+def _ten(folder: Path) -> str:
+    """Ten pickles in one command, against ten commands."""
+    paths = [str(folder / f"copy{number}.pkl") for number in range(10)]
+    together = [sys.executable, "-m", "zoo", "convert", *paths, "-o", str(folder), "--force", "-q"]
+    alone = [
+        [sys.executable, "-m", "zoo", "convert", path, "-o", str(folder / "alone.onnx"), "--force", "-q"]
+        for path in paths
+    ]
+    a = [_seconds(together) for _ in range(3)]
+    b = [sum(map(_seconds, alone)) for _ in range(3)]
+    ratio = statistics.median(x / y for x, y in zip(a, b, strict=True))
+    return _row("ten scikit-learn pickles", "one command against ten", a, b, f"{ratio:.2f}×")
+
+
+def _memory(what: str, model: Path, raw: str) -> str:
+    """Peak resident memory of a command and all that it starts, the largest process of it."""
+    out = model.with_suffix(".onnx")
+    ours = [sys.executable, "-m", "zoo", "convert", str(model), "-o", str(out), "--force", "-q"]
+    other = [sys.executable, "-c", raw, str(model), str(out.with_suffix(".raw.onnx"))]
+    a, b = _peak(ours), _peak(other)
+    return (
+        f"| {what} | peak memory of `zoo convert`, proof included, against the raw converter's process "
+        f"| {a / 2**30:.2f} GiB | {b / 2**30:.2f} GiB | {a / b:.2f}× |"
+    )
+
+
+def _peak(command: Sequence[str]) -> int:
+    # Of all descendants that were waited for, ru_maxrss is the largest one's.
+    code = (
+        "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, capture_output=True);"
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *command], check=True, capture_output=True, text=True)
+    return int(done.stdout)
+
+
+def _jail(pairs: int) -> str:
+    """A jailed interpreter that does nothing, against a plain one."""
+    from zoo import sandbox
+
+    command = [sys.executable, "-c", "pass"]
+    with tempfile.TemporaryDirectory() as folder:
+        a, b = [], []
+        for _ in range(4 * pairs):
+            begun = time.perf_counter()
+            sandbox.run(command, Path(folder))
+            a.append(time.perf_counter() - begun)
+            b.append(_seconds(command))
+    extra = statistics.median(x - y for x, y in zip(a, b, strict=True))
+    return _row("the sandbox", f"{sandbox.level()} over a plain child", a, b, f"+{extra * 1e3:.0f} ms")
 
 
 def _help(pairs: int) -> str:
