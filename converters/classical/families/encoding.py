@@ -74,7 +74,10 @@ class Encoder(Emitter):
 
         codes = np.arange(len(self.estimator.categories_[index]))
         mapping = self._infrequent(index)
-        return codes if mapping is None else np.asarray(mapping)[codes]
+        if mapping is None:
+            return codes
+        # OrdinalEncoder leaves a missing category out of the mapping: it keeps its place, the last.
+        return np.append(mapping, codes[len(mapping) :])[codes]
 
     def _infrequent(self, index: int) -> Any:
         if not getattr(self.estimator, "_infrequent_enabled", False):
