@@ -68,7 +68,7 @@ class SklearnConverter:
         with probing.quiet():
             arrays, _ = answers.observed(model, rows(found, self._row(model, found, request)))
         graph = Graph()
-        values = answers.written(graph, model, enter(graph, found))
+        values = answers.written(graph, model, enter(graph, found), arrays)
         if set(values) != set(arrays):
             raise ConversionError(f"the graph gives {sorted(values)}, the source {sorted(arrays)}")
         for name, array in arrays.items():

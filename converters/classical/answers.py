@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Collection
 
 from converters.classical import idioms
 from converters.classical.columns import Features, Matrix
@@ -38,8 +38,12 @@ VALUES = Answer("predict", "variable", "values")
 TRANSFORMED = Answer("transform", "transformed", "transformed")
 
 
+_NEVER = "does not support predicting probability"
+"""What a model says that has predict_proba but answers for no row: Gaussian processes, one_vs_one."""
+
+
 def answers(model: Any) -> tuple[Answer, ...]:
-    """The answers that a fitted model gives."""
+    """The answers that a fitted model has methods for; `observed` leaves out those it never gives."""
     kind = _kind(model)
     if kind == "classifier":
         found = [LABEL]
@@ -62,10 +66,12 @@ def answers(model: Any) -> tuple[Answer, ...]:
     )
 
 
-def written(graph: Graph, model: Any, X: Features) -> dict[str, Value]:
-    """Write every answer; gives the graph's outputs by name."""
+def written(graph: Graph, model: Any, X: Features, names: Collection[str] | None = None) -> dict[str, Value]:
+    """Write every answer, or those that are called `names`; gives the graph's outputs by name."""
     outputs: dict[str, Value] = {}
     for answer in answers(model):
+        if names is not None and not any(name.startswith(answer.name) for name in names):
+            continue
         result = emit(graph, model, answer.method, X)
         outputs.update(_named(answer.name, result if isinstance(result, list) else _split(graph, result)))
     return outputs
@@ -76,7 +82,12 @@ def observed(model: Any, rows: Any) -> tuple[dict[str, np.ndarray], dict[str, st
     arrays: dict[str, np.ndarray] = {}
     roles: dict[str, str] = {}
     for answer in answers(model):
-        result = getattr(model, answer.method)(rows)
+        try:
+            result = getattr(model, answer.method)(rows)
+        except ValueError as error:
+            if answer is PROBABILITIES and _NEVER in str(error):
+                continue
+            raise
         found = _named(answer.name, _parts(result))
         arrays.update({name: _plain(array) for name, array in found.items()})
         roles.update(dict.fromkeys(found, answer.role))

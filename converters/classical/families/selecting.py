@@ -4,14 +4,15 @@ Source: sklearn/feature_selection/_base.py, _rfe.py, _from_model.py (1.9).
 
 - transform: the columns of get_support(), in their order, in the dtype of X (a frame's columns joined first).
 - RFE and RFECV also answer with their estimator_, over the kept columns.
-- nothing selected: an empty matrix, refused.
+- nothing selected: rows of no features.
 """
 
 from __future__ import annotations
 
 from typing import Any, Sequence
 
-from converters.classical.columns import Features, Table, numeric, select
+from converters.classical import idioms
+from converters.classical.columns import Features, Matrix, Table, numeric, select
 from converters.classical.emit import Emitter, emit, emitter, offers
 from converters.classical.facts import Feature
 
@@ -23,8 +24,11 @@ class Selector(Emitter):
         return [int(i) for i in self.estimator.get_support(indices=True)]
 
     def transform(self, X: Features) -> Features:
+        import numpy as np
+
         if not self.kept:
-            raise self.refuse("no feature is selected, so there is no output", "Select at least one feature.")
+            nothing = np.zeros(0, dtype=numeric(self.graph, X).dtype)
+            return Matrix(idioms.broadcast_rows(self.graph, nothing), 0)
         mixed = isinstance(X, Table) and any(column.value.dtype == "string" for column in X.columns)
         return select(self.graph, X if mixed else numeric(self.graph, X), self.kept)
 
