@@ -15,7 +15,7 @@ A model is every estimator of `sklearn.utils.all_estimators()` that answers for 
 and data of its own, and pipelines, text models and boosters. Each is judged on the rows it was fitted on,
 fresh ones, half way between, one step beside, zero, large and with gaps, where the source answers them.
 Wrong: another label, or a number that differs by more than 1e-7 (ours, rows in the fitted dtype; 1e-5
-where the source answers in float32) or 1e-3 (upstream, float32 rows as its documentation shows) of the
+for rows or answers in float32) or 1e-3 (upstream, float32 rows as its documentation shows) of the
 larger of itself and the largest answer."""
 VERDICTS = ("right", "wrong", "refused", "crashed", "unloadable", "hang")
 
