@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from zoo.environments import Environment
 
 LOCAL = {"127.0.0.1", "::1", "localhost"}
 
@@ -48,3 +53,29 @@ def cache_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("ZOO_CACHE", str(folder))
     return folder
+
+
+SHARED = Path(__file__).parents[1] / "cache" / "test-environments"
+"""The store of the environments that tests build: by the digest of their locks, so kept from run to run."""
+
+
+@pytest.fixture
+def environment(cache_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Environment]:
+    """``environment("paddle")`` builds the environment of a lock, once, and lets the test's own store see it.
+
+    A test that uses it is marked `network`. It skips where the Python that the lock needs is missing.
+    """
+
+    def built(name: str) -> Environment:
+        from zoo.environments import build, need_lock
+        from zoo.errors import MissingPythonError
+        from zoo.store import Store
+
+        try:
+            found = build(need_lock(name), Store(SHARED))
+        except MissingPythonError as error:
+            pytest.skip(f"{error.message}: {error.hint}")
+        monkeypatch.setenv("ZOO_CACHE_LAYERS", str(SHARED))
+        return found
+
+    return built

@@ -42,6 +42,7 @@ def pull(
     keep_unverified: bool = False,
     trust: bool = False,
     sandbox: str | None = None,
+    isolated: bool = False,
     rtol: float | None = None,
     atol: float | None = None,
     timeout: float | None = None,
@@ -66,6 +67,7 @@ def pull(
         keep_unverified: keep a model whose outputs differ; its metadata says so.
         trust: load what a source string brought even if it could run its author's code.
         sandbox: the weakest jail for such a file: ``"rlimits"``, ``"landlock+seccomp"`` or ``"bwrap"``.
+        isolated: load the source in the environment of its lock file, even if the current one would do.
         timeout, memory: bounds of a worker process, in seconds and GiB.
 
     Raises:
@@ -76,8 +78,8 @@ def pull(
     settings = settings_from(
         registry=registry, cache=cache, offline=offline, sources=tuple(sources), allow_private=allow_private,
         max_rate=max_rate, deadline=deadline, force=force, refresh=refresh,
-        keep_unverified=keep_unverified, trust=trust, sandbox=sandbox, rtol=rtol, atol=atol, timeout=timeout,
-        memory=memory, progress=progress, on_stage=on_stage,
+        keep_unverified=keep_unverified, trust=trust, sandbox=sandbox, isolated=isolated, rtol=rtol,
+        atol=atol, timeout=timeout, memory=memory, progress=progress, on_stage=on_stage,
     )  # fmt: skip
     entry = selection.entry_for(ref, settings, sha256)
     if locked is not None:
@@ -107,6 +109,9 @@ def convert(
     keep_unverified: bool = False,
     trust: bool = False,
     sandbox: str | None = None,
+    isolated: bool = False,
+    cache: AnyPath | None = None,
+    offline: bool | None = None,
     timeout: float | None = None,
     memory: float | None = None,
     on_stage: Callable[[str], None] | None = None,
@@ -125,6 +130,7 @@ def convert(
         seed: of the random feeds.
         trust: load a file that could run its author's code, whatever the sandbox.
         sandbox: the weakest jail for such a file: ``"rlimits"``, ``"landlock+seccomp"`` or ``"bwrap"``.
+        isolated: load the source in the environment of its lock file, even if the current one would do.
 
     Raises:
         OutputExistsError, UnsupportedFileError, ConversionError, VerificationError, UnsafeFileError.
@@ -134,8 +140,8 @@ def convert(
 
     source = Path(path)
     settings = settings_from(
-        force=force, keep_unverified=keep_unverified, trust=trust, sandbox=sandbox, rtol=rtol, atol=atol,
-        timeout=timeout, memory=memory, on_stage=on_stage,
+        force=force, keep_unverified=keep_unverified, trust=trust, sandbox=sandbox, isolated=isolated,
+        cache=cache, offline=offline, rtol=rtol, atol=atol, timeout=timeout, memory=memory, on_stage=on_stage,
     )  # fmt: skip
     request, detection = pipeline.request_for(
         open_artifact(source),
@@ -161,6 +167,7 @@ def verify(
     seed: int = 0,
     trust: bool = False,
     sandbox: str | None = None,
+    isolated: bool = False,
     registry: AnyPath | None = None,
     cache: AnyPath | None = None,
     offline: bool | None = None,
@@ -179,8 +186,8 @@ def verify(
     from zoo.artifacts import open_artifact
 
     settings = settings_from(
-        trust=trust, sandbox=sandbox, rtol=rtol, atol=atol, registry=registry, cache=cache, offline=offline,
-        allow_private=allow_private, timeout=timeout, memory=memory, on_stage=on_stage,
+        trust=trust, sandbox=sandbox, isolated=isolated, rtol=rtol, atol=atol, registry=registry, cache=cache,
+        offline=offline, allow_private=allow_private, timeout=timeout, memory=memory, on_stage=on_stage,
     )  # fmt: skip
     if source is None and not Path(model).exists():
         return selection.reproven(str(model), settings)
@@ -207,6 +214,9 @@ def bisect(
     force: bool = False,
     trust: bool = False,
     sandbox: str | None = None,
+    isolated: bool = False,
+    cache: AnyPath | None = None,
+    offline: bool | None = None,
     timeout: float | None = None,
     memory: float | None = None,
     on_stage: Callable[[str], None] | None = None,
@@ -222,8 +232,9 @@ def bisect(
     from zoo.artifacts import open_artifact
 
     settings = settings_from(
-        force=force, trust=trust, sandbox=sandbox, timeout=timeout, memory=memory, on_stage=on_stage
-    )
+        force=force, trust=trust, sandbox=sandbox, isolated=isolated, cache=cache, offline=offline,
+        timeout=timeout, memory=memory, on_stage=on_stage,
+    )  # fmt: skip
     request, detection = pipeline.request_for(
         open_artifact(Path(source)),
         framework,

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import sys
+import os
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from zoo import errors, sandbox, wire
+from zoo import errors, plugins, sandbox, wire
+from zoo.environments import stored
 from zoo.errors import ConversionError, WorkerError, ZooError
 from zoo.jobs import Failure, Job
 from zoo.records import record
+
+if TYPE_CHECKING:
+    from zoo.environments import Environment
 
 T = TypeVar("T")
 
@@ -25,22 +29,53 @@ class Bounds:
     memory: int = 16 << 30
 
 
-def run_job(job: Job, folder: Path, bounds: Bounds, readable: tuple[Path, ...]) -> Path:
+def run_job(
+    job: Job,
+    folder: Path,
+    bounds: Bounds,
+    readable: tuple[Path, ...],
+    environment: Environment | None = None,
+) -> Path:
     """Run `job` in a worker whose only writable place is `folder`; returns its ``out`` folder.
 
+    The worker's Python is that of `environment`, by default the one that zoo runs in.
     Raises the worker's own `ZooError`, or a `WorkerError` when it crashed or met a limit.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "job.json").write_text(wire.dumps(job), encoding="utf-8")
-    argv = [sys.executable, "-m", "zoo.worker", str(folder)]
+    chosen = environment or stored.current()
+    argv = [str(chosen.interpreter), "-m", "zoo.worker", str(folder)]
     limits = sandbox.Limits(seconds=bounds.seconds, memory=bounds.memory)
-    completed = sandbox.run(argv, folder, limits, readable)
+    completed = sandbox.run(argv, folder, limits, (*readable, chosen.folder), _variables(chosen, job, folder))
     out = folder / "out"
     if completed.ok:
         return out
     error = _reason(out) or _crashed(completed, bounds)
     error.detail = completed.stderr
     raise error
+
+
+def _variables(environment: Environment, job: Job, folder: Path) -> dict[str, str]:
+    """What an isolated Python is told: where our code is, and nothing else of the current environment's."""
+    if not environment.isolated:
+        return {}
+    kept = {name: os.environ[name] for name in _PROCESSOR if name in os.environ}
+    code = {"PYTHONPATH": str(_links(job, folder / "code")), "PYTHONNOUSERSITE": "1"}
+    return {**environment.variables, **kept, **code}
+
+
+_PROCESSOR = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+"""Old builds of OpenBLAS compute wrong results on processors that they do not know; who set these knows."""
+
+
+def _links(job: Job, folder: Path) -> Path:
+    """A folder in which only our packages, and that of the converter, can be imported."""
+    folder.mkdir()
+    for path in (*plugins.own_packages(), *plugins.package_of_target(job.converter)):
+        link = folder / path.name
+        if not link.is_symlink():
+            link.symlink_to(path)
+    return folder
 
 
 def read_record(kind: type[T], folder: Path, name: str) -> T:

@@ -105,10 +105,10 @@ def _brought(entry: RegistryEntry, store: Store, settings: Settings) -> Verified
     settings = replace(settings, tolerance=settings.tolerance or entry.tolerance)
     with workspace() as folder:
         if detection.framework == "onnx":
-            proof = compared(artifact.path, request, folder, settings)
+            proof = compared(artifact.path, request, detection, folder, settings)
             digests |= _certificate(proof, request, entry, folder, store)
         else:
-            proof = proven(request, f"{entry.name}.onnx", folder, settings)
+            proof = proven(request, detection, f"{entry.name}.onnx", folder, settings)
             proof = replace(proof, model=stamped(proof, request, entry.licence))
             digests = {path.name: store.add(path).digest for path in _written(proof.model_path)}
         verified = VerifiedModel(proof.model, proof.report, None, detection, artifact.digest)
@@ -236,7 +236,7 @@ def convert(
     refuse_outputs(output, settings.force)
     refuse_unsafe(request.artifact.path, detection, settings)
     with workspace() as folder:
-        proof = proven(request, output.name, folder, settings)
+        proof = proven(request, detection, output.name, folder, settings)
         return _published(proof, request, output, settings, detection)
 
 
@@ -300,7 +300,8 @@ def verify(
         )
     refuse_unsafe(request.artifact.path, detection, settings)
     with workspace() as folder:
-        return compared(model.absolute(), request, folder, replace(settings, keep_unverified=True)).report
+        keep = replace(settings, keep_unverified=True)
+        return compared(model.absolute(), request, detection, folder, keep).report
 
 
 def bisect(
@@ -311,7 +312,7 @@ def bisect(
         raise OutputExistsError(f"{output} exists", hint="`--force` writes into it; `-o FOLDER` elsewhere.")
     refuse_unsafe(request.artifact.path, detection, settings)
     with workspace() as folder:
-        found = bisected(model.absolute(), request, folder, settings)
+        found = bisected(model.absolute(), request, detection, folder, settings)
         files = {path: output / path.name for path in sorted(found.reproducer.iterdir())}
         artifacts.publish(files, force=True)
     return replace(found, reproducer=output.absolute())

@@ -68,7 +68,20 @@ def converter_target(framework: str) -> str:
 
 def package_of(framework: str) -> tuple[Path, ...]:
     """Where the code of a converter lies: its worker must read it, wherever it is installed. Not imported."""
-    top = converter_target(framework).partition(":")[0].partition(".")[0]
+    return package_of_target(converter_target(framework))
+
+
+def own_packages() -> tuple[Path, ...]:
+    """Where our two packages lie."""
+    return (*_places("zoo"), *_places("converters"))
+
+
+def package_of_target(target: str | None) -> tuple[Path, ...]:
+    """Where the top package of a ``module:Class`` lies; nothing for None."""
+    return () if target is None else _places(target.partition(":")[0].partition(".")[0])
+
+
+def _places(top: str) -> tuple[Path, ...]:
     spec = find_spec(top)
     if spec is None:
         return ()

@@ -9,21 +9,24 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo import artifacts, dispatch, plugins
+from zoo import artifacts, dispatch, environments, plugins
 from zoo.errors import UsageError, VerificationError
 from zoo.jobs import BISECT, CONVERT, PREDICT, RUN, CaseList, Job
 from zoo.provenance import append_metadata, timestamp
 from zoo.records import (
     ConversionRequest,
+    Detection,
     Licence,
     OnnxModel,
     SourceDescription,
+    SourceEnvironment,
     VerificationReport,
     record,
 )
 from zoo.version import __version__
 
 if TYPE_CHECKING:
+    from zoo.environments import Environment
     from zoo.settings import Settings
     from zoo.verification.bisection import Finding
     from zoo.verification.certificate import Certificate
@@ -43,23 +46,41 @@ class Proof:
     seconds: dict[str, float]
 
 
-def proven(request: ConversionRequest, name: str, folder: Path, settings: Settings) -> Proof:
+def proven(
+    request: ConversionRequest, detection: Detection, name: str, folder: Path, settings: Settings
+) -> Proof:
     """Convert in one worker, run the result in another, and compare what both answered.
 
-    `name` is the file name of the ONNX model in `folder`.
+    `name` is the file name of the ONNX model in `folder`; `detection` decides which environment loads the
+    source.
     """
-    settings.on_stage("convert")
     job = Job(CONVERT, request, plugins.converter_target(request.framework), name=name)
-    source = _source_job(job, folder, settings)
-    return judged(source / name, source, folder, settings)
+    environment = _environment_for(request, detection, settings)
+    settings.on_stage("convert")
+    source = _source_job(job, folder, settings, environment)
+    return _in(environment, judged(source / name, source, folder, settings))
 
 
-def compared(model: Path, request: ConversionRequest, folder: Path, settings: Settings) -> Proof:
+def compared(
+    model: Path, request: ConversionRequest, detection: Detection, folder: Path, settings: Settings
+) -> Proof:
     """The same for an ONNX file that exists already: the source only predicts."""
-    settings.on_stage("predict")
     job = Job(PREDICT, request, plugins.converter_target(request.framework))
-    source = _source_job(job, folder, settings)
-    return judged(model, source, folder, settings)
+    environment = _environment_for(request, detection, settings)
+    settings.on_stage("predict")
+    source = _source_job(job, folder, settings, environment)
+    return _in(environment, judged(model, source, folder, settings))
+
+
+def _environment_for(request: ConversionRequest, detection: Detection, settings: Settings) -> Environment:
+    wish = environments.Wish(settings.isolated, settings.offline, settings.cache, settings.on_stage)
+    return environments.choose(request.framework, detection, wish)
+
+
+def _in(environment: Environment, proof: Proof) -> Proof:
+    """The proof with the environment that ran its source."""
+    ran = SourceEnvironment(environment.name, environment.python, environment.lock)
+    return replace(proof, report=replace(proof.report, environment=ran))
 
 
 def judged(model_path: Path, source: Path, folder: Path, settings: Settings) -> Proof:
@@ -98,14 +119,16 @@ def _verdict(model_path: Path, source: Path, runtime: Path, settings: Settings) 
     return Proof(model_path, model, description, report, asked, source, {**asked.seconds, **ran.seconds})
 
 
-def bisected(model: Path, request: ConversionRequest, folder: Path, settings: Settings) -> Bisection:
+def bisected(
+    model: Path, request: ConversionRequest, detection: Detection, folder: Path, settings: Settings
+) -> Bisection:
     """Compare, and where the answers differ find the first wrong node; its reproducer lies in `folder`.
 
     Raises `UsageError` when every case passes: there is nothing to bisect.
     """
     from zoo.verification.bisection import Finding, failing_case
 
-    proof = compared(model, request, folder, replace(settings, keep_unverified=True))
+    proof = compared(model, request, detection, folder, replace(settings, keep_unverified=True))
     case = failing_case(proof.report)
     if case is None:
         raise UsageError(f"{model.name} computes what its source computes: there is nothing to bisect")
@@ -116,7 +139,8 @@ def bisected(model: Path, request: ConversionRequest, folder: Path, settings: Se
     job = Job(BISECT, request, target, model=model, cases=proof.folder, case=number, code=code)
     own = (*_readable(request), *code, *plugins.package_of(request.framework))
     readable = (*own, model, model.parent, proof.folder)
-    out = dispatch.run_job(job, folder / "bisect", settings.bounds, readable)
+    environment = _environment_for(request, detection, settings)
+    out = dispatch.run_job(job, folder / "bisect", settings.bounds, readable, environment)
     return Bisection(dispatch.read_record(Finding, out, "finding.json"), proof.report, out / "reproducer")
 
 
@@ -141,11 +165,13 @@ def mismatch(report: VerificationReport) -> VerificationError:
     return error
 
 
-def _source_job(job: Job, folder: Path, settings: Settings) -> Path:
+def _source_job(job: Job, folder: Path, settings: Settings, environment: Environment) -> Path:
     assert job.request is not None
     code = _code(job.request)
     readable = (*_readable(job.request), *code, *plugins.package_of(job.request.framework))
-    return dispatch.run_job(replace(job, code=code), folder / "source", settings.bounds, readable)
+    return dispatch.run_job(
+        replace(job, code=code), folder / "source", settings.bounds, readable, environment
+    )
 
 
 def _readable(request: ConversionRequest) -> tuple[Path, ...]:
@@ -224,7 +250,7 @@ def certified(proof: Proof, request: ConversionRequest, licence: Licence | None 
         stated,
         model=replace(stated.model, files=files),
         licence=licence or Licence(),
-        environment=_environment(),
+        environment={**_environment(), **_source_environment(proof.report.environment)},
         time=timestamp(),
     )
 
@@ -233,3 +259,10 @@ def _environment() -> dict[str, str]:
     """What ran the graph."""
     packages = {name: version(name) for name in ("numpy", "onnx", "onnxruntime")}
     return {**packages, "python": platform.python_version(), "machine": platform.machine()}
+
+
+def _source_environment(ran: SourceEnvironment | None) -> dict[str, str]:
+    """What ran the source, where it was an environment of a lock file."""
+    if ran is None or ran.lock is None:
+        return {}
+    return {"source": ran.name, "source_python": ran.python, "lock": ran.lock}

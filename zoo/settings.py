@@ -41,6 +41,8 @@ class Settings:
     """Load an untrusted file whatever the sandbox."""
     sandbox: str = "landlock+seccomp"
     """The weakest jail in which an untrusted file may be loaded (see `zoo.pipeline.JAILS`)."""
+    isolated: bool = False
+    """Never load a source in the current environment, even where it has what the source needs."""
     keep_unverified: bool = False
     force: bool = False
     refresh: bool = False

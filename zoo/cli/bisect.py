@@ -23,6 +23,9 @@ from zoo.cli import options, show
 )
 @options.source
 @options.force
+@options.cache
+@options.offline
+@options.isolated
 @options.trust
 @options.bounds
 @options.output

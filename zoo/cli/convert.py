@@ -23,6 +23,9 @@ from zoo.errors import UsageError
 @options.source
 @options.force
 @options.keep_unverified
+@options.cache
+@options.offline
+@options.isolated
 @options.trust
 @options.tolerance
 @options.bounds

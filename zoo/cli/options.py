@@ -26,6 +26,9 @@ offline = click.option("--offline", is_flag=True, default=None, help="Open no so
 allow_private = click.option(
     "--allow-private", is_flag=True, help="Fetch from private addresses that the registry names."
 )
+isolated = click.option(
+    "--isolated", is_flag=True, help="Load the source in an environment of its own, built once."
+)
 force = click.option("--force", is_flag=True, help="Overwrite an existing output.")
 keep_unverified = click.option(
     "--keep-unverified", is_flag=True, help="Write the file even if its outputs differ; its metadata says so."

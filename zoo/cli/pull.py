@@ -25,6 +25,7 @@ from zoo.errors import UsageError
 @click.option("--refresh", is_flag=True, help="Verify anew what the store already holds.")
 @options.force
 @options.keep_unverified
+@options.isolated
 @options.trust
 @options.offline
 @options.allow_private

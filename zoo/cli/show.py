@@ -74,6 +74,8 @@ def verified(model: VerifiedModel) -> str:
     ]
     if model.entry is not None:
         rows.append(("licence", licence(model.entry)))
+    if model.report is not None and model.report.environment is not None:
+        rows.append(("environment", str(model.report.environment)))
     rows.append(("proof", verdict(model.report)))
     return table(rows)
 
@@ -102,10 +104,20 @@ def entries(found: Iterable[RegistryEntry]) -> str:
     return table(rows, ("MODEL", "KIND", "TASK", "SIZE", "LICENCE"))
 
 
+def _long_work(stage: str) -> None:
+    if stage.startswith("environment "):
+        click.echo(stage, err=True)
+
+
 def stages(quiet: bool, as_json: bool) -> Callable[[str], None] | None:
-    """A line on the terminal that names the stage at work; None where nobody would see it."""
-    if quiet or as_json or not sys.stderr.isatty():
+    """A line on the terminal that names the stage at work; None where nobody would see it.
+
+    That an environment is built is also said where there is no terminal.
+    """
+    if quiet or as_json:
         return None
+    if not sys.stderr.isatty():
+        return _long_work
     from zoo.cli.progress import StageLine
 
     return StageLine()

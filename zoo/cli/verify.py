@@ -15,6 +15,7 @@ from zoo.errors import VerificationError
 @click.argument("model")
 @click.argument("source", required=False, type=click.Path(path_type=Path))
 @options.source
+@options.isolated
 @options.trust
 @options.offline
 @options.allow_private
