@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from zoo.detection import binaries, magics, texts
+from zoo.detection import binaries, jax, magics, texts
 from zoo.detection.folders import folder
 from zoo.detection.hdf5_file import hdf5_file
 from zoo.detection.pickled import pickle_file
@@ -30,6 +30,8 @@ _READERS: tuple[Reader, ...] = (
     magics.safetensors,
     binaries.xgboost_ubj,
     texts.text_file,
+    jax.flax_msgpack,
+    jax.exported,
     magics.by_tar,
     pickle_file,
     binaries.xgboost_binary,

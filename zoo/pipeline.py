@@ -9,6 +9,7 @@ import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from zoo import artifacts, plugins, wire
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 JAILS = ("rlimits", "landlock+seccomp", "bwrap")
 """The levels of `zoo.sandbox`, the weakest first."""
 
-FOLDER_KINDS = {"saved_model", "hf_folder"}
+FOLDER_KINDS = {"saved_model", "hf_folder", "orbax"}
 """Kinds of source that are a folder; of any other, the entry's first file is the model."""
 
 
@@ -366,13 +367,19 @@ def framework_of(model: object) -> str:
         "xgboost": "xgboost",
         "lightgbm": "lightgbm",
         "catboost": "catboost",
+        "jax": "jax",
+        "jaxlib": "jax",
+        "flax": "jax",
+        "equinox": "jax",
+        "function": "jax",  # of these frameworks JAX alone has models that are plain functions
     }
     packages = [cls.__module__.partition(".")[0] for cls in type(model).__mro__]
+    packages += ["function"] if isinstance(model, FunctionType) else []
     # A booster's scikit-learn wrapper is a booster first: its own package comes before sklearn's.
     for package in packages:
         if package in table:
             return table[package]
     raise UsageError(
         f"no converter for a {type(model).__module__}.{type(model).__qualname__}",
-        hint="zoo.export takes a scikit-learn estimator, a booster, a torch module or a Keras model.",
+        hint="zoo.export takes a scikit-learn estimator, a booster, a torch module, a Keras model or a JAX function.",
     )

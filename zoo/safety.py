@@ -238,6 +238,7 @@ _AUDITS: dict[tuple[str, str], Audit] = {
     ("mxnet", "params"): _nothing,
     ("mxnet", "symbol"): _nothing,
     ("libsvm", "text"): _nothing,
+    ("jax", "msgpack"): _nothing,
     ("openvino", "xml"): _nothing,
     ("pmml", "model"): _nothing,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from zoo.detection.jax import orbax
 from zoo.detection.protos import saved_model_details
 from zoo.detection.source import BrokenFileError, Source, parse_json
 from zoo.errors import UnknownFormatError, UnsupportedFileError
@@ -16,7 +17,7 @@ CONFIG_CEILING = 16 << 20
 def folder(path: Path) -> Detection:
     """What a folder holds; raises `UnsupportedFileError` for one that is no model."""
     names = sorted(child.name for child in path.iterdir())
-    for look in (_saved_model, _huggingface, _others):
+    for look in (_saved_model, _huggingface, orbax, _others):
         if found := look(path, names):
             return found
     listed = ", ".join(names[:6]) or "nothing"

@@ -31,6 +31,9 @@ FRAMEWORKS = {
     "pyspark": "spark",
     "chainer": "chainer",
     "paddle": "paddle",
+    "jax": "jax",
+    "jaxlib": "jax",
+    "flax": "jax",
 }
 _PLAIN = {"numpy", "pandas", "scipy"}
 # Modules that scikit-learn 0.22 renamed or moved.
