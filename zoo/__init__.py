@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from zoo import cache
     from zoo.api import bisect, convert, export, info, list, load, pull, samples, search, verify
+    from zoo.batch import convert_all
     from zoo.certificates import bom, check_certificate, sign
     from zoo.doctor import doctor
     from zoo.errors import ZooError
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "zoo.api": ("bisect", "convert", "export", "info", "list", "load", "pull", "samples", "search", "verify"),
+    "zoo.batch": ("convert_all",),
     "zoo.certificates": ("bom", "check_certificate", "sign"),
     "zoo.doctor": ("doctor",),
     "zoo.nightly": ("validate",),
@@ -73,6 +75,7 @@ __all__ = [
     "cache",
     "check_certificate",
     "convert",
+    "convert_all",
     "doctor",
     "export",
     "import_bundle",

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from zoo import errors, plugins, sandbox, wire
+from zoo import errors, plugins, sandbox, warm, wire
 from zoo.environments import stored
 from zoo.errors import ConversionError, WorkerError, ZooError
 from zoo.jobs import Failure, Job
@@ -43,10 +43,7 @@ def run_job(
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "job.json").write_text(wire.dumps(job), encoding="utf-8")
-    chosen = environment or stored.current()
-    argv = [str(chosen.interpreter), "-m", "zoo.worker", str(folder)]
-    limits = sandbox.Limits(seconds=bounds.seconds, memory=bounds.memory)
-    completed = sandbox.run(argv, folder, limits, (*readable, chosen.folder), _variables(chosen, job, folder))
+    completed = _ran(job, folder, bounds, readable, environment or stored.current())
     out = folder / "out"
     if completed.ok:
         return out
@@ -55,23 +52,62 @@ def run_job(
     raise error
 
 
-def _variables(environment: Environment, job: Job, folder: Path) -> dict[str, str]:
-    """What an isolated Python is told: where our code is, and nothing else of the current environment's."""
-    if not environment.isolated:
-        return {}
-    kept = {name: os.environ[name] for name in _PROCESSOR if name in os.environ}
-    code = {"PYTHONPATH": str(_links(job, folder / "code")), "PYTHONNOUSERSITE": "1"}
-    return {**environment.variables, **kept, **code}
+def prepare(action: str) -> None:
+    """Have a warm worker, where such are kept, import what a job of this kind in our own Python needs."""
+    kept = warm.current()
+    if kept is not None:
+        kept.prepare(_kind(Job(action), stored.current(), kept.folder))
+
+
+def _ran(
+    job: Job, folder: Path, bounds: Bounds, readable: tuple[Path, ...], environment: Environment
+) -> sandbox.Completed:
+    limits = sandbox.Limits(seconds=bounds.seconds, memory=bounds.memory)
+    kept = warm.current()
+    if kept is None:
+        argv = [str(environment.interpreter), "-m", "zoo.worker", str(folder)]
+        variables = _variables(environment, job, folder / "code")
+        return sandbox.run(argv, folder, limits, (*readable, environment.folder), variables)
+    kind = _kind(job, environment, kept.folder)
+    readable = (*readable, environment.folder, kept.folder)
+    with kept.borrowed(kind) as server:
+        return sandbox.run_forked(server, "zoo.worker", folder, limits, readable, dict(kind.variables))
+
+
+def _kind(job: Job, environment: Environment, folder: Path) -> warm.Kind:
+    converter = (job.converter or "").partition(":")[0]
+    modules = ("zoo.worker", *filter(None, [converter])) if converter else ("zoo.worker", *_RUNTIME)
+    code = folder / f"{environment.lock or stored.CURRENT}-{converter}"
+    variables = _variables(environment, job, code)
+    return warm.Kind(environment.interpreter, modules, tuple(sorted(variables.items())))
+
+
+_RUNTIME = ("onnxruntime", "onnx", "zoo.verification.inspection", "zoo.verification.runtime")
+"""What the worker that runs ONNX files imports."""
+
+
+def _variables(environment: Environment, job: Job, code: Path) -> dict[str, str]:
+    """What a worker is told: where code of ours or a third party's is that its Python would not find.
+
+    `code` is the folder for links to it. An isolated Python sees nothing else of the current environment.
+    """
+    theirs = plugins.package_of_target(job.converter)
+    if environment.isolated:
+        kept = {name: os.environ[name] for name in _PROCESSOR if name in os.environ}
+        linked = {"PYTHONPATH": str(_links((*plugins.own_packages(), *theirs), code))}
+        return {**environment.variables, **kept, **linked, "PYTHONNOUSERSITE": "1"}
+    foreign = tuple(path for path in theirs if path not in plugins.own_packages())
+    return {"PYTHONPATH": str(_links(foreign, code))} if foreign else {}
 
 
 _PROCESSOR = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 """Old builds of OpenBLAS compute wrong results on processors that they do not know; who set these knows."""
 
 
-def _links(job: Job, folder: Path) -> Path:
-    """A folder in which only our packages, and that of the converter, can be imported."""
-    folder.mkdir()
-    for path in (*plugins.own_packages(), *plugins.package_of_target(job.converter)):
+def _links(packages: tuple[Path, ...], folder: Path) -> Path:
+    """A folder in which only these packages can be imported."""
+    folder.mkdir(exist_ok=True)
+    for path in packages:
         link = folder / path.name
         if not link.is_symlink():
             link.symlink_to(path)

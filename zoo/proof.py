@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo import artifacts, dispatch, environments, plugins
+from zoo import artifacts, dispatch, environments, plugins, warm
 from zoo.errors import UsageError, VerificationError
 from zoo.jobs import BISECT, CONVERT, PREDICT, RUN, CaseList, Job
 from zoo.provenance import append_metadata, timestamp
@@ -46,6 +46,7 @@ class Proof:
     seconds: dict[str, float]
 
 
+@warm.workers()
 def proven(
     request: ConversionRequest, detection: Detection, name: str, folder: Path, settings: Settings
 ) -> Proof:
@@ -54,6 +55,7 @@ def proven(
     `name` is the file name of the ONNX model in `folder`; `detection` decides which environment loads the
     source.
     """
+    dispatch.prepare(RUN)
     job = Job(CONVERT, request, plugins.converter_target(request.framework), name=name)
     environment = _environment_for(request, detection, settings)
     settings.on_stage("convert")
@@ -61,10 +63,12 @@ def proven(
     return _in(environment, judged(source / name, source, folder, settings))
 
 
+@warm.workers()
 def compared(
     model: Path, request: ConversionRequest, detection: Detection, folder: Path, settings: Settings
 ) -> Proof:
     """The same for an ONNX file that exists already: the source only predicts."""
+    dispatch.prepare(RUN)
     job = Job(PREDICT, request, plugins.converter_target(request.framework))
     environment = _environment_for(request, detection, settings)
     settings.on_stage("predict")
@@ -119,6 +123,7 @@ def _verdict(model_path: Path, source: Path, runtime: Path, settings: Settings) 
     return Proof(model_path, model, description, report, asked, source, {**asked.seconds, **ran.seconds})
 
 
+@warm.workers()
 def bisected(
     model: Path, request: ConversionRequest, detection: Detection, folder: Path, settings: Settings
 ) -> Bisection:

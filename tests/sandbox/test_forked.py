@@ -103,7 +103,9 @@ def test_what_one_child_changes_the_next_does_not_see(run: Run) -> None:
 
 def test_a_child_that_meets_a_limit_is_ended_alone(run: Run, server: ForkServer) -> None:
     assert run("while True: pass", seconds=0.5).exceeded == "time"
-    assert run("x = bytearray(600 << 20)\nwhile True: pass", memory=300 << 20, seconds=30).exceeded == "memory"
+    assert (
+        run("x = bytearray(600 << 20)\nwhile True: pass", memory=300 << 20, seconds=30).exceeded == "memory"
+    )
     assert server.alive
     assert run("print('on')").stdout == "on\n"
 

@@ -27,8 +27,7 @@ def main(descriptor: int, modules: List[str]) -> None:
     """Import `modules`, then serve one child after the other."""
     channel = socket.socket(fileno=descriptor)
     for name in modules:
-        with suppress(ImportError):  # the job that needs it will say so
-            import_module(name)
+        _import(name)
     while True:
         data, descriptors, _, _ = socket.recv_fds(channel, MESSAGE, 2)
         if not data:
@@ -43,6 +42,13 @@ def main(descriptor: int, modules: List[str]) -> None:
         if not channel.recv(1):  # until then the child's number is nobody else's
             return
         channel.send(json.dumps(_ended(pid)).encode())
+
+
+def _import(name: str) -> None:
+    """Import a module, and what it says in ``PRELOAD`` that its work will need."""
+    with suppress(ImportError):  # the job that needs it will say so
+        for needed in getattr(import_module(name), "PRELOAD", ()):
+            _import(needed)
 
 
 def _ended(pid: int) -> Tuple[int, int]:
