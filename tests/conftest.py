@@ -67,12 +67,11 @@ def environment(cache_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[s
     """
 
     def built(name: str) -> Environment:
-        from zoo.environments import build, need_lock
+        from zoo import environments
         from zoo.errors import MissingPythonError
-        from zoo.store import Store
 
         try:
-            found = build(need_lock(name), Store(SHARED))
+            found = environments.build(name, cache=SHARED)
         except MissingPythonError as error:
             pytest.skip(f"{error.message}: {error.hint}")
         monkeypatch.setenv("ZOO_CACHE_LAYERS", str(SHARED))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from zoo import environments
 from zoo.settings import AnyPath, as_path
 from zoo.store import Contents, Pruned, Repair, Store, Verification
 
@@ -36,13 +37,15 @@ def prune(
     dry_run: bool = False,
     cache: AnyPath | None = None,
 ) -> Pruned:
-    """Remove what no pull needs, and what dead processes left.
+    """Remove what no pull needs, environments that no lock file asks for, and what dead processes left.
 
     Args:
-        older: also remove models that were not used for so many seconds.
-        max_size: also remove the models used longest ago until the store has at most so many bytes.
+        older: also remove models and environments that were not used for so many seconds.
+        max_size: also remove the environments, then the models, used longest ago until the store has at
+            most so many bytes.
         grace: keep what was used within so many seconds.
         dry_run: only say what would be removed.
     """
     store = Store.open(as_path(cache))
-    return store.prune(older=older, max_size=max_size, grace=grace, dry_run=dry_run)
+    asked_for = frozenset(lock.key for lock in environments.known_locks())
+    return store.prune(older=older, max_size=max_size, grace=grace, dry_run=dry_run, environments=asked_for)

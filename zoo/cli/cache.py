@@ -11,8 +11,8 @@ import click
 from zoo.cli import options, show
 from zoo.errors import CorruptBlobError, UsageError
 
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-_BYTES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+BYTES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
 
 @click.group("cache")
@@ -38,7 +38,7 @@ def path(cache: Path | None, as_json: bool, quiet: bool, verbose: int) -> None:
 @options.cache
 @options.output
 def list_(cache: Path | None, as_json: bool, quiet: bool, verbose: int) -> None:
-    """The models of the store, and what else takes room."""
+    """The models of the store, and what else takes room. (`zoo env list` shows the environments.)"""
     from zoo import cache as api
 
     found = api.list(cache=cache)
@@ -52,7 +52,8 @@ def list_(cache: Path | None, as_json: bool, quiet: bool, verbose: int) -> None:
     ]
     click.echo(show.table(rows, () if quiet else ("MODEL", "SIZE")))
     if not quiet:
-        counts = f"{len(found.blobs)} blobs, {len(found.leftovers)} leftovers"
+        counts = f"{len(found.blobs)} blobs, {len(found.environments)} environments"
+        counts += f", {len(found.leftovers)} leftovers"
         click.echo(f"{found.root}: {show.size(found.size)} in {counts}, {len(found.quarantined)} quarantined")
 
 
@@ -92,8 +93,8 @@ def repair(cache: Path | None, as_json: bool, quiet: bool, verbose: int) -> None
 
 
 @group.command("prune")
-@click.option("--older", metavar="AGE", help="Also models not used for AGE: 12h, 30d, 8w.")
-@click.option("--max-size", metavar="SIZE", help="Also the least used models above SIZE: 500M, 20G.")
+@click.option("--older", metavar="AGE", help="Also models and environments not used for AGE: 12h, 30d, 8w.")
+@click.option("--max-size", metavar="SIZE", help="Also what was used longest ago above SIZE: 500M, 20G.")
 @click.option(
     "--grace", metavar="AGE", default="1h", show_default=True, help="Keep what was used within AGE."
 )
@@ -109,13 +110,13 @@ def prune(
     verbose: int,
     **asked: Any,
 ) -> None:
-    """Remove what no pull needs, and what dead processes left."""
+    """Remove what no pull needs, environments without a lock file, and what dead processes left."""
     from zoo import cache as api
 
     found = api.prune(
-        older=None if older is None else _quantity(older, _SECONDS, "AGE such as 12h or 30d"),
-        max_size=None if max_size is None else int(_quantity(max_size, _BYTES, "SIZE such as 500M or 20G")),
-        grace=_quantity(grace, _SECONDS, "AGE such as 12h or 30d"),
+        older=None if older is None else quantity(older, SECONDS, "AGE such as 12h or 30d"),
+        max_size=None if max_size is None else int(quantity(max_size, BYTES, "SIZE such as 500M or 20G")),
+        grace=quantity(grace, SECONDS, "AGE such as 12h or 30d"),
         **asked,
     )
     if as_json:
@@ -127,7 +128,8 @@ def prune(
     click.echo(f"{show.size(found.freed)} {word}, {show.size(found.after)} left")
 
 
-def _quantity(text: str, units: dict[str, int], form: str) -> float:
+def quantity(text: str, units: dict[str, int], form: str) -> float:
+    """A number with a unit of `units`; raises `UsageError` that names the `form`."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]?)i?b?", text.strip().lower())
     if match is None or match[2] not in units:
         raise UsageError(f"{text!r} is no {form}")

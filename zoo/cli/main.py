@@ -18,6 +18,7 @@ COMMANDS = {
     "convert": ("zoo.cli.convert:command", "Convert model files to ONNX, and prove it."),
     "verify": ("zoo.cli.verify:command", "Compare an ONNX file with its source."),
     "bisect": ("zoo.cli.bisect:command", "Find the first wrong node of an ONNX file."),
+    "env": ("zoo.cli.env:group", "The environments that source frameworks run in."),
     "sign": ("zoo.cli.sign:command", "Sign the certificate of a model."),
     "bom": ("zoo.cli.bom:command", "A model's bill of materials, CycloneDX."),
     "list": ("zoo.cli.list:command", "All models of the registry."),

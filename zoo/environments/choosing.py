@@ -59,7 +59,7 @@ def _without_lock(framework: str, wish: Wish) -> Environment:
 
 def _built(lock: Lock, store: Store, wish: Wish) -> Environment:
     if wish.offline:
-        raise _not_built(lock)
+        raise not_built(lock)
     try:
         return build(lock, store, wish.say)
     except ZooError as error:
@@ -67,7 +67,8 @@ def _built(lock: Lock, store: Store, wish: Wish) -> Environment:
         raise
 
 
-def _not_built(lock: Lock) -> MissingPackageError:
+def not_built(lock: Lock) -> MissingPackageError:
+    """The error where an environment would have to be built and may not be."""
     return MissingPackageError(
         f"{lock.title} models need {_listed(lacking(lock))}, which {sys.prefix} does not have, and the "
         f"environment {lock.name!r} is not built",

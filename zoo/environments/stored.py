@@ -19,18 +19,17 @@ import time
 from collections.abc import Iterator
 from dataclasses import field
 from pathlib import Path
-from typing import Any
 
-from zoo import wire
 from zoo.environments.locks import Lock
 from zoo.records import record
-from zoo.store import Store
-from zoo.store.disk import owner_is_gone, storing
+from zoo.store import Store, StoredEnvironment
+from zoo.store.disk import storing
+from zoo.store.environments import NOTE, environments, remove_environment, size_on_disk, unfinished
+from zoo.store.layout import Layout
 
 CURRENT = "current"
 """The name of the environment that zoo itself runs in."""
 
-_NOTE = "environment.json"
 _TOUCH_EVERY = 600.0
 
 
@@ -50,16 +49,6 @@ class Environment:
     def isolated(self) -> bool:
         """Whether it is another than the one that zoo runs in."""
         return self.lock is not None
-
-
-@record
-class Stored:
-    """An environment in the store: bytes, when it was built and last used (since 1970)."""
-
-    environment: Environment
-    size: int
-    built: float
-    used: float
 
 
 def current() -> Environment:
@@ -87,39 +76,48 @@ def read(link: Path) -> Environment | None:
     """What a link of the store leads to, None where that is no finished environment."""
     try:
         folder = link.resolve(strict=True)
-        value = json.loads((folder / _NOTE).read_bytes())
-        return Environment(folder=folder, interpreter=folder / "bin" / "python", **value)
-    except (OSError, ValueError, TypeError):
+        said = json.loads((folder / NOTE).read_bytes())
+        about = {key: said[key] for key in ("name", "python", "lock", "variables")}
+        return Environment(folder=folder, interpreter=folder / "bin" / "python", **about)
+    except (OSError, ValueError, TypeError, KeyError):
         return None
 
 
 def write(environment: Environment) -> None:
     """Say in an environment's folder what it is."""
-    value: dict[str, Any] = wire.to_json(environment)
-    kept = {key: value[key] for key in ("name", "python", "lock", "variables")}
-    (environment.folder / _NOTE).write_text(json.dumps(kept), encoding="utf-8")
+    about = {
+        "name": environment.name,
+        "python": environment.python,
+        "lock": environment.lock,
+        "variables": environment.variables,
+        "size": size_on_disk(environment.folder),
+    }
+    (environment.folder / NOTE).write_text(json.dumps(about), encoding="utf-8")
 
 
 def _touch(folder: Path) -> None:
     """Note that it was used, to ten minutes, where the store may be written."""
-    note = folder / _NOTE
+    note = folder / NOTE
     if time.time() - note.stat().st_mtime > _TOUCH_EVERY and os.access(note, os.W_OK):
         os.utime(note)
 
 
-def abandoned(store: Store) -> Iterator[Path]:
-    """Folders that no link names and whose builder has ended."""
-    root = root_of(store)
-    links = {link.resolve() for link in root.glob("*") if link.is_symlink()}
-    for path in sorted(root.glob("*")):
-        owner = path.name.rpartition(".")[2]
-        if path.is_dir() and not path.is_symlink() and path.resolve() not in links and owner_is_gone(owner):
-            yield path
+def all_stored(store: Store) -> Iterator[tuple[Environment, StoredEnvironment]]:
+    """Every finished environment of the upper store, by name."""
+    for room in environments(Layout(store.root)):
+        found = read(room.path)
+        if found is not None:
+            yield found, room
+
+
+def remove(room: StoredEnvironment) -> None:
+    """Remove an environment from the store."""
+    remove_environment(room.path)
 
 
 def sweep(store: Store) -> tuple[Path, ...]:
     """Remove what dead builders left; returns what it was."""
-    found = tuple(abandoned(store))
+    found = tuple(path for path, active in unfinished(Layout(store.root)) if not active)
     for path in found:
         shutil.rmtree(path, ignore_errors=True)  # another process may be sweeping, too
     return found
@@ -139,5 +137,5 @@ def publish(environment: Environment, lock: Lock, store: Store) -> Environment:
                 return other
             draft = link.with_name(f"{environment.folder.name}.link")
             draft.symlink_to(environment.folder.name)
-            draft.replace(link)  # it led to an environment that can no longer run
+            draft.replace(link)  # it led to an environment that can no longer run; pruning takes that
     return environment

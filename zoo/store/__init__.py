@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from zoo.store.batch import Batch
+from zoo.store.environments import StoredEnvironment
 from zoo.store.incoming import Blob, Incoming
 from zoo.store.prune import Pruned, Removed
 from zoo.store.quarantine import Quarantined
@@ -23,6 +24,7 @@ __all__ = [
     "Repair",
     "Store",
     "StoredBlob",
+    "StoredEnvironment",
     "StoredModel",
     "Verification",
 ]

@@ -9,6 +9,8 @@
     <root>/memo/ab/<digest>                         the stat of a file that hashed to its digest
     <root>/locks/<key>.lock                         who is at work on a key
     <root>/quarantine/<digest>.<reason>.<time>      bytes that failed their check
+    <root>/environments/<key>                       a link to a finished environment below
+    <root>/environments/<key>.<owner>/              a virtual environment (`zoo.environments`)
 """
 
 from __future__ import annotations
@@ -56,6 +58,10 @@ class Layout:
     @property
     def quarantine(self) -> Path:
         return self.root / "quarantine"
+
+    @property
+    def environments(self) -> Path:
+        return self.root / "environments"
 
     def blob(self, digest: str) -> Path:
         return self.root.joinpath("sha256", digest[:2], digest)  # asked for often: one new path, not three

@@ -17,6 +17,7 @@ from pathlib import Path
 from zoo.records import record
 from zoo.store import models
 from zoo.store.disk import owner_token, storing
+from zoo.store.environments import remove_environment
 from zoo.store.layout import Layout
 from zoo.store.locks import remove_if_free
 from zoo.store.memo import Memo
@@ -35,11 +36,14 @@ class PruneOptions:
     max_size: int | None = None
     grace: float = 3600.0
     dry_run: bool = False
+    environments: frozenset[str] | None = None
+    """Names of the environments that lock files still ask for; None where nobody knows."""
 
 
 @record
 class Removed:
-    """`what` is ``"record"``, ``"model"``, ``"blob"``, ``"leftover"``, ``"quarantined"`` or ``"lock"``."""
+    """`what` is ``"record"``, ``"model"``, ``"blob"``, ``"environment"``, ``"leftover"``, ``"quarantined"``
+    or ``"lock"``."""
 
     what: str
     name: str
@@ -75,6 +79,7 @@ def _choice(layout: Layout, found: Contents, options: PruneOptions) -> Iterator[
     """What to remove, in the order that leaves a usable store whenever it is interrupted."""
     now = time.time()
     loose = [*_stale_leftovers(found, options, now), *_stale_quarantine(found, options, now)]
+    loose += _dropped_environments(found, options, now, sum(one.size for one in loose))
     dropped = _dropped_roots(layout, found, options, now, sum(one.size for one in loose))
     kept = [note for note in roots(layout) if note.path not in {note.path for note in dropped}]
     yield from loose
@@ -99,6 +104,22 @@ def _stale_quarantine(found: Contents, options: PruneOptions, now: float) -> Ite
     for one in found.quarantined:
         if now - one.since > lasts:
             yield Removed("quarantined", one.path.name, one.path, one.size, one.since)
+
+
+def _dropped_environments(
+    found: Contents, options: PruneOptions, now: float, loose: int
+) -> Iterator[Removed]:
+    """Those that no lock asks for, and, if asked, the least recently used: each can be built again."""
+    asked_for = options.environments
+    left = found.size - loose
+    for one in sorted(found.environments, key=lambda one: (one.path.name in (asked_for or ()), one.used)):
+        if now - one.used <= options.grace:
+            continue
+        unknown = asked_for is not None and one.path.name not in asked_for
+        old = options.older is not None and now - one.used > options.older
+        if unknown or old or (options.max_size is not None and left > options.max_size):
+            left -= one.size
+            yield Removed("environment", one.path.name, one.path, one.size, one.used)
 
 
 def _dropped_roots(
@@ -170,7 +191,9 @@ def _remove(one: Removed, memo: Memo, grace: float) -> bool:
         if last_use(one.path, memo) >= time.time() - grace:
             return False
         memo.forget(one.name)
-    if one.path.is_dir() and not one.path.is_symlink():
+    if one.what == "environment":
+        remove_environment(one.path)
+    elif one.path.is_dir() and not one.path.is_symlink():
         # A folder must not be seen half empty under its own name.
         hidden = one.path.with_name(f".{one.path.name}.{owner_token()}.tmp")
         one.path.rename(hidden)

@@ -9,6 +9,7 @@ from typing import Any
 
 from zoo.records import record
 from zoo.store.disk import owner_is_gone
+from zoo.store.environments import unfinished
 from zoo.store.incoming import UNTOUCHED_FOR, is_abandoned
 from zoo.store.layout import Layout, is_digest
 from zoo.store.notes import Note, notes
@@ -85,6 +86,8 @@ def leftovers(layout: Layout) -> Iterator[Leftover]:
     for folder in (layout.records, layout.memo, layout.models):
         for path in sorted(folder.glob("*/*.tmp")):
             yield _leftover(path, active=not _is_orphan(path), resumable=False)
+    for path, active in unfinished(layout):
+        yield _leftover(path, active, resumable=False)
 
 
 def _is_orphan(draft: Path) -> bool:

@@ -226,14 +226,18 @@ class Store:
         max_size: int | None = None,
         grace: float = 3600.0,
         dry_run: bool = False,
+        environments: frozenset[str] | None = None,
     ) -> Pruned:
         """Remove what no record names, and sweep what dead processes left.
 
         `older` (seconds since the last use) and `max_size` (bytes of the whole store) also remove
-        the models that were used longest ago. What was used within `grace` seconds stays.
+        the models and environments that were used longest ago. What was used within `grace` seconds stays.
+        Of the environments those go that are not in `environments`.
         """
         with self.lock("prune"):
-            return prune(self._layout, self._memo, PruneOptions(older, max_size, grace, dry_run))
+            return prune(
+                self._layout, self._memo, PruneOptions(older, max_size, grace, dry_run, environments)
+            )
 
 
 def _record_of(layout: Layout, folder: Path) -> Path:

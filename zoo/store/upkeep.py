@@ -10,6 +10,7 @@ from typing import Any
 from zoo.records import record
 from zoo.store import models
 from zoo.store.disk import digest_of, storing
+from zoo.store.environments import StoredEnvironment, environments
 from zoo.store.layout import Layout
 from zoo.store.memo import Memo
 from zoo.store.notes import Note, notes
@@ -52,11 +53,13 @@ class Contents:
     models: tuple[StoredModel, ...]
     leftovers: tuple[Leftover, ...]
     quarantined: tuple[Quarantined, ...]
+    environments: tuple[StoredEnvironment, ...] = ()
 
     @property
     def size(self) -> int:
         """Bytes in all; records and memos are too small to count."""
         lasting = sum(blob.size for blob in self.blobs) + sum(model.size for model in self.models)
+        lasting += sum(one.size for one in self.environments)
         passing = sum(one.size for one in self.leftovers) + sum(one.size for one in self.quarantined)
         return lasting + passing
 
@@ -104,6 +107,7 @@ def contents(layout: Layout, memo: Memo) -> Contents:
             tuple(_stored_models(layout)),
             tuple(leftovers(layout)),
             tuple(quarantined(layout)),
+            tuple(environments(layout)),
         )
 
 
