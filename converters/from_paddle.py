@@ -74,12 +74,13 @@ class PaddleConverter:
         Raises `UnsupportedModelError` for operations without an ONNX form, an opset out of reach, and an
         axis that the conversion froze.
         """
-        from converters import paddle_programs, paddle_runtime
+        from converters import paddle_cures, paddle_programs, paddle_runtime
 
         promised = self.describe(model, request).signature
         _refuse_unsupported(paddle_programs.unsupported(model.program))
         graph = paddle_runtime.exported(model.files, _opset(request))
         _refuse_raised(graph, request)
+        paddle_cures.cured(graph, model.program)
         name_inputs(graph, promised.inputs)
         name_outputs(graph, promised.outputs)
         strip_provenance(graph)

@@ -1,6 +1,7 @@
 """What paddle2onnx 2.1 gets wrong on programs of Paddle 3.3, put right before and after it.
 
-Before: Paddle 3.3 writes lists of doubles (an interpolation's scale) where paddle2onnx reads floats only.
+Before: Paddle 3.3 writes doubles where paddle2onnx reads floats. Lists of them (an interpolation's scale) it
+refuses; of others (a slope, an epsilon) it takes the first four bytes, and says nothing.
 After: an element taken out of a shape had one axis before Paddle 2.5 and has none since; in a program of
 before, paddle2onnx joins such scalars to vectors, which no runtime loads.
 """
@@ -21,26 +22,26 @@ _DOUBLE, _FLOAT = "0.a_f64", "0.a_f32"
 
 
 def readable(files: PaddleFiles, folder: Path) -> PaddleFiles:
-    """The files, or where the program has lists of doubles a copy in `folder` with lists of floats."""
+    """The files, or where the program has attributes that are doubles a copy in `folder` with floats."""
     text = files.program.read_text(encoding="utf-8")
-    program = json.loads(text) if _DOUBLE in text else {}
-    if not _narrow_lists(program):
+    if _DOUBLE not in text:
         return files
+    program = json.loads(text)
+    _narrow(program)
     copy = folder / "narrowed.json"
     copy.write_text(json.dumps(program), encoding="utf-8")
     return PaddleFiles(copy, files.parameters)
 
 
-def _narrow_lists(value: Any) -> int:
-    """Turn every list of double attributes into one of floats; how many there were."""
+def _narrow(value: Any) -> None:
     if isinstance(value, list):
-        doubles = [item for item in value if isinstance(item, dict) and item.get("#") == _DOUBLE]
-        if doubles and len(doubles) == len(value):
-            for item in doubles:
-                item["#"] = _FLOAT
-            return 1
-        return sum(map(_narrow_lists, value))
-    return sum(map(_narrow_lists, value.values())) if isinstance(value, dict) else 0
+        for item in value:
+            _narrow(item)
+    elif isinstance(value, dict):
+        if value.get("#") == _DOUBLE:
+            value["#"] = _FLOAT
+        for item in value.values():
+            _narrow(item)
 
 
 def join_scalars(model: onnx.ModelProto) -> None:

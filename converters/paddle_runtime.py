@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import tempfile
 import warnings
@@ -73,7 +74,7 @@ def exported(files: PaddleFiles, opset: int) -> onnx.ModelProto:
     import onnx
     from paddle2onnx import paddle2onnx_cpp2py_export as engine
 
-    with tempfile.TemporaryDirectory(prefix="zoo-paddle-") as folder, _output_as_errors():
+    with tempfile.TemporaryDirectory(prefix="zoo-paddle-") as folder, _last_words(Path(folder)):
         try:
             modern = readable(_modern(files, Path(folder)) if files.is_old else files, Path(folder))
             content = engine.export(
@@ -106,16 +107,31 @@ def _modern(files: PaddleFiles, folder: Path) -> PaddleFiles:
 
 
 @contextmanager
-def _output_as_errors() -> Iterator[None]:
-    """What C++ prints goes to stderr: the last line there explains the end of a worker process."""
+def _last_words(folder: Path) -> Iterator[None]:
+    """paddle2onnx prints its reason, then aborts: the reason is made the process's last line on stderr."""
+    import ctypes
+
+    said = folder / "said.txt"
     sys.stdout.flush()
     kept = os.dup(1)
-    os.dup2(2, 1)
+    with said.open("wb") as file:
+        os.dup2(file.fileno(), 1)
+    handler = ctypes.CFUNCTYPE(None, ctypes.c_int)(lambda _: os.write(2, _complaint(said)))
+    libc = ctypes.CDLL(None)
+    libc.signal.restype = ctypes.c_void_p
+    previous = libc.signal(signal.SIGABRT, handler)
     try:
         yield
     finally:
+        libc.signal(signal.SIGABRT, ctypes.c_void_p(previous))
         os.dup2(kept, 1)
         os.close(kept)
+
+
+def _complaint(said: Path) -> Any:
+    lines = said.read_text(encoding="utf-8", errors="replace").splitlines()
+    reasons = [line.rpartition("[Paddle2ONNX]")[2].strip() for line in lines if "[ERROR]" in line]
+    return f"\npaddle2onnx gave up: {' '.join(reasons) or 'without a reason'}\n".encode()
 
 
 def _reason(error: BaseException) -> str:

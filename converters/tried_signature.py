@@ -77,7 +77,8 @@ def described(
     """Run the source at two sizes of every named axis, and say what it takes and gives.
 
     `rows` is the length of the table that an input indexes, where it is known. Raises
-    `UnsupportedModelError` with the source's own words where it runs at none, or at only one.
+    `UnsupportedModelError` with the source's own words where it runs at none, or at only one, and for a
+    source that answers at random.
     """
     names = tuple(spec.name for spec in specs)
     sample = sample_arrays(names, request)
@@ -86,8 +87,22 @@ def described(
     trial = tried(run, Inputs(specs, domains, request.seed, sample, axes))
     if len(trial.sizes) < (2 if symbols(specs) else 1):
         raise _refused(specs, trial.sizes, trial.failure)
+    _refuse_random(run, Inputs(specs, domains, request.seed, sample, axes).example(trial.sizes[0]))
     outputs = _outputs(trial.answers, trial.sizes)
     return SourceDescription(Signature(specs, outputs), domains, axes=trial.axes(specs))
+
+
+def _refuse_random(run: Run, feeds: Tensors) -> None:
+    """A source whose answer to the same question changes has none that a graph could be held to."""
+    import numpy as np
+
+    first, second = run(feeds), run(feeds)
+    changed = [name for name in first if not np.array_equal(first[name], second[name], equal_nan=True)]
+    if changed:
+        raise UnsupportedModelError(
+            f"the model is random: output {changed[0]!r} differs between two runs on the same inputs",
+            hint="Save it in evaluation mode, without operations that draw random numbers.",
+        )
 
 
 def _domain(spec: TensorSpec, rows: Mapping[str, int]) -> Domain:
