@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 POOL = 32
 """Keep-alive connections to one host; more wait for none, they are only not kept."""
 _VARIABLES = (
-    "http_proxy", "https_proxy", "all_proxy", "no_proxy",
-    "requests_ca_bundle", "curl_ca_bundle", "ssl_cert_file",
+    "http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY",
+    "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY",
+    "requests_ca_bundle", "REQUESTS_CA_BUNDLE", "curl_ca_bundle", "CURL_CA_BUNDLE",
+    "ssl_cert_file", "SSL_CERT_FILE",
 )  # fmt: skip
 
 
@@ -40,7 +42,7 @@ def route(origin: tuple[str, str, int], proxies: tuple[tuple[str, str], ...], ve
 
 
 def _relevant() -> tuple[str | None, ...]:
-    return tuple(os.environ.get(name) for lower in _VARIABLES for name in (lower, lower.upper()))
+    return tuple(map(os.environ.get, _VARIABLES))
 
 
 @lru_cache(maxsize=256)
@@ -101,8 +103,8 @@ def _proxy_headers(proxy: str) -> dict[str, str]:
 
 def netrc_authorization(url: str) -> str | None:
     """The Authorization that ``~/.netrc`` (or ``NETRC``) has for the host of `url`."""
-    named = os.environ.get("NETRC")
-    if not named and not any((Path.home() / name).exists() for name in (".netrc", "_netrc")):
+    home = Path(os.path.expanduser("~"))  # noqa: PTH111 — asked for each request, and cheaper
+    if not os.environ.get("NETRC") and not any((home / name).exists() for name in (".netrc", "_netrc")):
         return None
     import requests.auth
     import requests.utils

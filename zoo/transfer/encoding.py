@@ -34,6 +34,11 @@ class DecodedBody(Body):
         self._compressed = bytearray(2**16)
         self._pending = b""
 
+    @property
+    def left(self) -> None:
+        """Unknown: the length that is announced is that of the compressed bytes."""
+        return
+
     def readinto(self, view: memoryview) -> int:
         """Fill some of `view` with inflated bytes; 0 at the end of the body."""
         while not self._inflate.eof:

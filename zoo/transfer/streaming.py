@@ -7,6 +7,7 @@ again. Nothing is copied in Python and nothing is decoded: `readinto` on the rea
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 import time
@@ -14,12 +15,12 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from zoo.transfer import diagnosis
+from zoo.transfer import diagnosis, splicing
 from zoo.transfer.errors import DeadlineError, LowSpeedError, TransferError
 from zoo.transfer.settings import Settings
 
 if TYPE_CHECKING:
-    from io import RawIOBase
+    from io import FileIO, RawIOBase
 
     from zoo.transfer.opening import Answer
 
@@ -68,9 +69,7 @@ class Body:
             return count
         if not count and http.length:
             raise ConnectionResetError(f"{http.length} bytes before the announced end")
-        http.length -= count
-        if not http.length:
-            self._release()
+        self._count_down(count)
         return count
 
     def _receive_chunked(self, view: memoryview) -> int:
@@ -79,6 +78,38 @@ class Body:
         if not data:
             self._release()
         return len(data)
+
+    @property
+    def left(self) -> int | None:
+        """Bytes that are still to come; None where only the end of the body tells."""
+        http = self._http
+        return None if http.chunked or http.fp is None else http.length
+
+    def buffered(self) -> bytes:
+        """What was received and not read yet; afterwards the next byte is the socket's."""
+        try:
+            data = self._http.fp.peek(1)
+            return self._taken(self._http.fp.read1(len(data)))
+        except Exception as error:
+            raise diagnosis.of_exception(error, self.url) from error
+
+    def spliced_into(self, pipe: int, room: int) -> int:
+        """Move bytes from the socket to a pipe. Raises OSError; `buffered` was called before."""
+        assert self.socket is not None
+        count = os.splice(self.socket.fileno(), pipe, min(room, self._http.length))
+        if not count:
+            raise ConnectionResetError(f"{self._http.length} bytes before the announced end")
+        self._count_down(count)
+        return count
+
+    def _taken(self, data: bytes) -> bytes:
+        self._count_down(len(data))
+        return data
+
+    def _count_down(self, count: int) -> None:
+        self._http.length -= count
+        if not self._http.length:
+            self._release()
 
     def has_more(self) -> bool:
         """Whether a byte follows those that were read; an end that does not come counts as none."""
@@ -223,12 +254,27 @@ class InlineHash:
         self._digest.update(memoryview(buffer)[:count])
 
 
-def pour(body: Body, sink: RawIOBase, digest: Digest, meter: Meter, room: int) -> int:
+def pour(body: Body, sink: FileIO, digest: Digest, meter: Meter, room: int) -> int:
     """Write at most `room` bytes of `body` to `sink` and `digest`; returns how many.
 
     Returns early where the meter finds the connection slow, with the rest of the body unread.
     What came before an error is written and hashed before the error is raised.
     """
+    if meter.chunk < CHUNK or not splicing.suits(body, room):
+        return _copied(body, sink, digest, meter, room)
+    done = _copied(body, sink, digest, meter, INLINE)  # the beginning is looked at
+    if done == INLINE and body.left:
+        rest = body.buffered()
+        write_all(sink, memoryview(rest))
+        digest.update(rest)
+        meter.count(len(rest))
+        done += len(rest) + splicing.splice(body, sink, digest, meter)
+    if done < room and body.left and not meter.is_slow():
+        done += _copied(body, sink, digest, meter, room - done)
+    return done
+
+
+def _copied(body: Body, sink: FileIO, digest: Digest, meter: Meter, room: int) -> int:
     hashing = (
         InlineHash(digest, min(room, meter.chunk)) if room <= INLINE else HashThread(digest, meter.chunk)
     )
