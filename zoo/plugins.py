@@ -39,6 +39,7 @@ CONVERTERS = {
     "torch": "converters.from_torch:TorchConverter",
     "tensorflow": "converters.from_tensorflow:TensorFlowConverter",
     "tflite": "converters.from_tflite:TFLiteConverter",
+    "paddle": "converters.from_paddle:PaddleConverter",
     "matlab": "converters.from_matlab:MatlabConverter",
     "jax": "converters.from_jax:JaxConverter",
 }
