@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Mapping
 from converters.classical import probing
 from converters.classical.layout import Asked, Layout, layout
 from converters.from_sklearn import SklearnConverter
+from converters.from_sklearn import preload as preload_sklearn
 from zoo.errors import MissingPackageError, UnsupportedFileError, UsageError
 
 if TYPE_CHECKING:
@@ -184,3 +185,8 @@ def _number(request: ConversionRequest | None, option: str) -> float | None:
     if value is not None and not isinstance(value, (int, float)):
         raise UsageError(f"--option {option}={value!r} is not a number", hint=f"--option {option}=-999")
     return None if value is None else float(value)
+
+
+def preload() -> None:
+    """Import what every job of these converters needs; called before the first one, in a warm worker."""
+    preload_sklearn()

@@ -6,6 +6,7 @@ docs/classical.md.
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Mapping
 
 from converters.classical import answers, loading, probing
@@ -124,3 +125,9 @@ def _notes(found: Layout) -> tuple[str, ...]:
     if any(feature.missing for feature in found.features):
         return ("ONNX has no missing text: the empty string stands for a missing value.",)
     return ()
+
+
+def preload() -> None:
+    """Import what every job of these converters needs; called before the first one, in a warm worker."""
+    for name in ("joblib", "onnx", "sklearn.compose", "sklearn.ensemble"):
+        import_module(name)

@@ -14,7 +14,7 @@ from converters.tensorflow_graphs import as_onnx
 from converters.tensorflow_layers import layers
 from converters.tensorflow_layouts import channel_last, is_channel_first
 from converters.tensorflow_programs import Program, run, trace
-from converters.tensorflow_runtime import tensorflow, versions
+from converters.tensorflow_runtime import tensorflow, tf2onnx, versions
 from zoo.errors import ConversionError, UnsupportedFileError
 from zoo.records import SourceDescription, record
 
@@ -111,3 +111,9 @@ def _live_source(model: Any) -> Source:
         f"a {type(model).__module__}.{type(model).__qualname__} is no Keras model and no tf.function",
         hint="Pass a Keras model, or a tf.function with an input_signature.",
     )
+
+
+def preload() -> None:
+    """Import what every job of these converters needs; called before the first one, in a warm worker."""
+    tensorflow()
+    tf2onnx()

@@ -153,3 +153,8 @@ def _refuse_narrowed(signature: Signature, request: ConversionRequest) -> None:
         fixed = [(a, b) for a, b in zip(spec.shape, given.shape) if isinstance(a, int) and a != b]
         if fixed or len(spec.shape) != len(given.shape) or given.dtype != spec.dtype:
             raise UsageError(f"a TFLite file fixes its inputs: {spec} cannot become {given}")
+
+
+def preload() -> None:
+    """Import what every job of these converters needs; called before the first one, in a warm worker."""
+    tensorflow()

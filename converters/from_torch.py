@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Mapping, Optional
 
@@ -109,3 +110,9 @@ def _study(model: TorchModel, request: ConversionRequest) -> Study:
     if model.studied is None or model.studied[0] != request:
         model.studied = (request, study(model, request))
     return model.studied[1]  # type: ignore[no-any-return]
+
+
+def preload() -> None:
+    """Import what every job of these converters needs; called before the first one, in a warm worker."""
+    for name in ("onnx", "torch.onnx"):
+        import_module(name)

@@ -125,7 +125,7 @@ def test_a_file_that_only_a_plugin_knows_is_converted_by_it(
         ("import json\n", "import json\nimport numpy\n", "imports its framework late"),
         ('value = [], "c%d" % (len(model) - 1)', 'value = [], "c0"', "converts, and the proof passes"),
         ("revision = 1", 'revision = "1"', "declares what it is"),
-        ("json.loads(artifact.path.read_text())", "dict(polynomial=[1.5, -2.0, 0.25, 3.0])", "refuses half of a file"),
+        ("json.loads(artifact.path.read_text())", "dict(polynomial=[1.5, -2, 0.25, 3])", "half of a file"),
     ],
 )  # fmt: skip
 def test_a_faulty_converter_is_named_with_its_fault(
@@ -135,4 +135,4 @@ def test_a_faulty_converter_is_named_with_its_fault(
     plugin(POLYNOMIALS.replace(good, bad, 1))
     with pytest.raises(NotConformingError, match=re.escape(demand)) as raised:
         check_converter("polynomial", polynomial)
-    assert demand in _failed(raised.value)
+    assert any(demand in name for name in _failed(raised.value))

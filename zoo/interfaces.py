@@ -45,6 +45,7 @@ class Converter(Protocol):
     `zoo bisect`; ``predict_precise(model, feeds)``: its answer in float64, None where it has none; and,
     a third party's, ``recognise(path) -> str | None``: the kind of a file that is of no format known here.
     It runs in the process of the command line, so it reads a bounded part of the file and loads nothing.
+    Its module may have a function ``preload()`` that imports the framework: for workers that are kept warm.
     """
 
     framework: ClassVar[str]

@@ -45,10 +45,13 @@ def main(descriptor: int, modules: List[str]) -> None:
 
 
 def _import(name: str) -> None:
-    """Import a module, and what it says in ``PRELOAD`` that its work will need."""
+    """Import a module, and what its ``preload()`` imports: all that its work will need."""
     with suppress(ImportError):  # the job that needs it will say so
-        for needed in getattr(import_module(name), "PRELOAD", ()):
-            _import(needed)
+        getattr(import_module(name), "preload", _nothing)()
+
+
+def _nothing() -> None:
+    """A module without ``preload``."""
 
 
 def _ended(pid: int) -> Tuple[int, int]:
