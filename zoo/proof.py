@@ -192,8 +192,17 @@ def _readable(request: ConversionRequest) -> tuple[Path, ...]:
     return tuple(found)
 
 
-_WITH_SIBLINGS = {("onnx", "model"), ("matlab", "onnx"), ("torch", "safetensors")}
-"""Files that others belong to: external data, ``config.json``, MATLAB's answers."""
+_WITH_SIBLINGS = {
+    ("onnx", "model"),
+    ("matlab", "onnx"),
+    ("torch", "safetensors"),
+    ("paddle", "json"),
+    ("paddle", "pdmodel"),
+    ("paddle", "pdiparams"),
+    ("mxnet", "symbol"),
+    ("mxnet", "params"),
+}
+"""Files that others belong to: external data, ``config.json``, MATLAB's answers, parameters beside a program."""
 
 
 def _code(request: ConversionRequest) -> tuple[Path, ...]:
