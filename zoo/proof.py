@@ -202,7 +202,7 @@ _WITH_SIBLINGS = {
     ("mxnet", "symbol"),
     ("mxnet", "params"),
 }
-"""Files that others belong to: external data, ``config.json``, MATLAB's answers, parameters beside a program."""
+"""Files that others belong to: external data, ``config.json``, MATLAB's answers, a program's parameters."""
 
 
 def _code(request: ConversionRequest) -> tuple[Path, ...]:
