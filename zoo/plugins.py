@@ -40,6 +40,7 @@ CONVERTERS = {
     "tensorflow": "converters.from_tensorflow:TensorFlowConverter",
     "tflite": "converters.from_tflite:TFLiteConverter",
     "paddle": "converters.from_paddle:PaddleConverter",
+    "mxnet": "converters.from_mxnet:MXNetConverter",
     "matlab": "converters.from_matlab:MatlabConverter",
     "jax": "converters.from_jax:JaxConverter",
 }
