@@ -19,6 +19,7 @@ from converters.classical import idioms
 from converters.classical.columns import Features, Matrix, floats, numeric
 from converters.classical.emit import Emitter
 from converters.classical.facts import Feature
+from converters.classical.families import precision
 from converters.classical.families.pairwise_similarity import kernel
 from converters.classical.families.scaling import in_place
 from zoo.records import ColumnDomain
@@ -40,6 +41,14 @@ class Nystroem(Emitter):
         given = {**(source.kernel_params or {}), **_set(source, ("gamma", "coef0", "degree"))}
         similar = kernel(graph, numeric(graph, X), source.components_, source.kernel, given)
         weights = np.asarray(source.normalization_)
+        if source.kernel != "precomputed":
+            from sklearn.metrics.pairwise import pairwise_kernels
+
+            points, asked = source.components_, source._get_kernel_params()
+            found = pairwise_kernels(points, points, metric=source.kernel, filter_params=True, **asked)
+            share = precision.lost(found, weights.T, similar.dtype)
+            way_out = "Use fewer components, scale the features before it, or fit in float64."
+            precision.demand(self, share, precision.MOST_LOST[similar.dtype], way_out)
         return Matrix(graph.matmul(similar, weights.T), weights.shape[0])
 
     def facts(self) -> list[Feature]:

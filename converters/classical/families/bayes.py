@@ -19,6 +19,7 @@ from converters.classical.columns import Features, numeric
 from converters.classical.emit import Emitter
 from converters.classical.facts import Feature, categories, jumps, unknown
 from converters.classical.graph import Value
+from converters.classical.releases import variances
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,10 +47,10 @@ class GaussianNB(NaiveBayes):
 
         graph, source = self.graph, self.estimator
         x = idioms.upright(graph, numeric(graph, X).value)
-        apart = graph.sub(x, np.asarray(source.theta_)[None])
-        parts = graph.div(graph.mul(apart, apart), np.asarray(source.var_)[None])
-        sums = graph.op("ReduceSum", parts, np.array([2]), keepdims=0)
-        fixed = -0.5 * np.log(2.0 * np.pi * source.var_).sum(axis=1)
+        apart, var = graph.sub(x, np.asarray(source.theta_)[None]), variances(source)
+        parts = graph.div(graph.mul(apart, apart), var[None])
+        sums = idioms.numpy_sum(graph, parts, self.width)
+        fixed = -0.5 * np.log(2.0 * np.pi * var).sum(axis=1)
         likely = graph.sub(fixed, graph.mul(sums, 0.5))
         return graph.add(np.log(source.class_prior_), likely)
 

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from converters.classical import idioms
 from converters.classical.columns import Features, Matrix, floats, numeric
 from converters.classical.emit import Emitter
+from converters.classical.families import precision
 from converters.classical.families.normalizing import centered
 from converters.classical.families.pairwise_similarity import kernel
 from converters.classical.families.scaling import in_place
@@ -117,7 +118,19 @@ class KernelPCA(Emitter):
         weights = np.zeros_like(source.eigenvectors_)
         positive = np.flatnonzero(source.eigenvalues_)
         weights[:, positive] = source.eigenvectors_[:, positive] / np.sqrt(source.eigenvalues_[positive])
+        self._demand_meaning(weights[:, positive], similar.dtype)
         return Matrix(graph.matmul(centered(graph, similar, source._centerer), weights), weights.shape[1])
+
+    def _demand_meaning(self, weights: np.ndarray, dtype: str) -> None:
+        source = self.estimator
+        if source.kernel == "precomputed":
+            return
+        points = source.X_fit_
+        share = precision.lost(
+            source._centerer.transform(source._get_kernel(precision.some(points), points)), weights, dtype
+        )
+        way_out = "Keep fewer components (n_components), scale the features before it, or fit in float64."
+        precision.demand(self, share, precision.MOST_LOST[dtype], way_out)
 
 
 class FeatureAgglomeration(Emitter):

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from converters.classical import idioms
 from converters.classical.columns import Features, numeric
 from converters.classical.emit import Emitter, emit
+from converters.classical.families import precision
 from converters.classical.families.error_function import erf
 from converters.classical.families.kernel_functions import between, diagonal, pairwise
 from converters.classical.families.linear import dense, two_columns
@@ -41,7 +42,10 @@ class Regressor(Emitter):
         graph, source = self.graph, self.estimator
         if not hasattr(source, "X_train_"):
             raise self.refuse("it was not fitted")
-        cross = between(graph, source.kernel_, _rows(graph, X), np.asarray(source.X_train_, dtype=np.float64))
+        points = np.asarray(source.X_train_, dtype=np.float64)
+        share = precision.lost(source.kernel_(precision.some(points), points), source.alpha_, "float64")
+        precision.demand(self, share, precision.MOST_LOST["float64"], "Use a larger alpha, or a WhiteKernel.")
+        cross = between(graph, source.kernel_, _rows(graph, X), points)
         mean = graph.matmul(cross, np.asarray(source.alpha_, dtype=np.float64))
         mean = graph.add(graph.mul(mean, np.asarray(source._y_train_std)), np.asarray(source._y_train_mean))
         flat = source.alpha_.ndim > 1 and source.alpha_.shape[1] == 1
@@ -119,15 +123,10 @@ class KernelRidge(Emitter):
 
         if callable(self.estimator.kernel):
             raise self.refuse("its kernel is Python code")
-        some = points[:: max(1, len(points) // 200)]
-        kernel = np.asarray(self.estimator._get_kernel(some, points))
-        terms, sums = np.abs(kernel) @ np.abs(dual), np.abs(kernel @ dual)
-        lost = float(np.finfo(kernel.dtype).eps) * float(np.max(terms)) / max(float(np.max(sums)), 1e-300)
-        if lost > MOST_LOST:
-            raise self.refuse(
-                f"its terms cancel: rounding alone moves its answers by {lost:.1g} of their size",
-                "Scale the features before it (StandardScaler), use a larger alpha, or fit in float64.",
-            )
+        kernel = np.asarray(self.estimator._get_kernel(precision.some(points), points))
+        share = precision.lost(kernel, dual, str(kernel.dtype))
+        way_out = "Scale the features before it (StandardScaler), use a larger alpha, or fit in float64."
+        precision.demand(self, share, MOST_LOST, way_out)
 
 
 EMITTERS: dict[str, type[Emitter]] = {

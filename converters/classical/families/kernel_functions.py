@@ -42,16 +42,23 @@ def pairwise(graph: Graph, x: Value, points: np.ndarray, name: Any, parameters: 
         return cosine_similarities(graph, x, points)
     if name in ("rbf", "laplacian"):
         near = _expanded if name == "rbf" else _absolute
-        return graph.op("Exp", graph.mul(near(graph, x, points), -scale))
+        return rounded(graph, "Exp", graph.mul(near(graph, x, points), -scale))
     if name in ("poly", "polynomial", "sigmoid"):
         inner = graph.add(graph.mul(graph.matmul(x, points.T), scale), float(parameters.get("coef0", 1)))
         if name == "sigmoid":
-            return graph.op("Tanh", inner)
-        return graph.pow(inner, float(parameters.get("degree", 3)))
+            return rounded(graph, "Tanh", inner)
+        return graph.cast(graph.pow(graph.cast(inner, "float64"), float(parameters.get("degree", 3))), dtype)
     if name in ("chi2", "additive_chi2"):
         total = _chi2(graph, x, points)
-        return total if name == "additive_chi2" else graph.op("Exp", graph.mul(total, float(gamma or 1.0)))
+        return (
+            total if name == "additive_chi2" else rounded(graph, "Exp", graph.mul(total, float(gamma or 1)))
+        )
     raise graph.refuse(f"the kernel {name!r} has no converter")
+
+
+def rounded(graph: Graph, kind: str, x: Value) -> Value:
+    """A function of x, computed in float64 and rounded to the dtype of x."""
+    return graph.cast(graph.op(kind, graph.cast(x, "float64")), x.dtype)
 
 
 def _expanded(graph: Graph, x: Value, points: np.ndarray) -> Value:

@@ -29,6 +29,7 @@ from converters.classical import idioms
 from converters.classical.columns import Features, floats, numeric
 from converters.classical.emit import Emitter, emit, emitter
 from converters.classical.graph import Value
+from converters.classical.releases import has_parameter
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,8 +42,10 @@ def affine(graph: Graph, x: Value, coef: np.ndarray, intercept: Any) -> Value:
     """``x @ coef + intercept`` under numpy's promotion; one Gemm where both fit one."""
     import numpy as np
 
-    coef, intercept = np.asarray(coef), np.asarray(intercept)
+    coef = np.asarray(coef)
     dtype = str(np.result_type(np.dtype(x.dtype), coef.dtype))
+    # Without an intercept it is Python's 0.0, which leaves float32 as it is.
+    intercept = np.asarray(intercept, dtype=dtype if type(intercept) is float else None)
     if coef.ndim == 2 and intercept.dtype == np.dtype(dtype):
         return graph.op("Gemm", graph.cast(x, dtype), coef.astype(dtype), intercept)
     return graph.add(graph.matmul(x, coef), intercept)
@@ -81,10 +84,8 @@ class Linear(Emitter):
 
     def product(self, X: Features) -> Value:
         """Scores of shape [N] where coef_ is a vector, else [N, K]."""
-        import numpy as np
-
         source, matrix = self.estimator, numeric(self.graph, X)
-        return affine(self.graph, matrix.value, dense(source.coef_).T, np.asarray(source.intercept_))
+        return affine(self.graph, matrix.value, dense(source.coef_).T, source.intercept_)
 
 
 class LinearRegressor(Linear):
@@ -160,7 +161,7 @@ class LogisticRegression(LinearClassifier):
 
     def _one_versus_rest(self) -> bool:
         """Before scikit-learn 1.8 the parameter `multi_class` could ask for it; later it is ignored."""
-        known = "multi_class" in type(self.estimator)._parameter_constraints
+        known = has_parameter(self.estimator, "multi_class")
         kind = getattr(self.estimator, "multi_class", "deprecated")
         old = kind in ("auto", "deprecated") and self.estimator.solver == "liblinear"
         return known and (kind == "ovr" or old)

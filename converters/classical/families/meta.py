@@ -83,6 +83,12 @@ class Delegate(Emitter):
 class Search(Delegate):
     attribute = "best_estimator_"
 
+    @property
+    def inner(self) -> Any:
+        if not hasattr(self.estimator, "best_estimator_"):
+            raise self.refuse("it has no best_estimator_", "Fit it with refit=True.")
+        return self.estimator.best_estimator_
+
 
 class Frozen(Delegate):
     attribute = "estimator"
@@ -130,7 +136,7 @@ def positive_scores(graph: Graph, inner: Any, method: str, X: Features, label: A
     answer = emit(graph, inner, method, X, type(inner).__name__)
     classes = np.asarray(inner.classes_).tolist()
     place = len(classes) - 1 if label is None else classes.index(label)
-    if method == "predict_proba":
+    if method in ("predict_proba", "predict_log_proba"):
         return idioms.column(graph, answer, place)
     if method == "decision_function" and place == 0:
         return graph.op("Neg", answer)

@@ -23,7 +23,7 @@ from converters.classical import idioms
 from converters.classical.columns import Features, Matrix, numeric
 from converters.classical.emit import Emitter
 from converters.classical.facts import Feature, jumps
-from converters.classical.families import searching
+from converters.classical.families import precision, searching
 from converters.classical.families.distances import Metric, by_dot, distances, expanded, nearest, ranks
 from converters.classical.families.linear import dense
 from converters.classical.families.trees import added
@@ -302,6 +302,10 @@ class NearestCentroid(Emitter):
 
         graph, source = self.graph, self.estimator
         deviation = np.where(source.within_class_std_dev_ != 0, source.within_class_std_dev_, 1.0)
+        if source.metric == "euclidean":
+            share = float(np.max(np.sum((source.centroids_ / deviation) ** 2, axis=1)) * np.finfo(float).eps)
+            way_out = "Scale the features before it (StandardScaler)."
+            precision.demand(self, share, precision.MOST_LOST["float64"], way_out)
         x = graph.div(graph.cast(numeric(graph, X).value, "float64"), deviation)
         centroids = source.centroids_ / deviation
         if source.metric == "euclidean":

@@ -39,7 +39,7 @@ def centered(graph: Graph, K: Value, centerer: Any) -> Value:
     import numpy as np
 
     count = len(centerer.K_fit_rows_)
-    means = graph.div(idioms.row_sum(graph, K), count)
+    means = graph.div(idioms.upright(graph, idioms.numpy_sum(graph, K, count)), count)
     K = in_place(graph, "Sub", K, centerer.K_fit_rows_)
     return in_place(graph, "Add", graph.sub(K, means), np.array([centerer.K_fit_all_]))
 

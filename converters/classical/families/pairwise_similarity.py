@@ -28,5 +28,4 @@ def kernel(graph: Graph, X: Matrix, points: Any, name: Any, parameters: Mapping[
     single = X.dtype == "float32" and points.dtype == np.float32 and name != "laplacian"
     result = "float32" if single else "float64"
     given = {key: value for key, value in parameters.items() if value is not None}
-    x = graph.cast(X.value, "float64")
-    return graph.cast(pairwise(graph, x, points.astype(np.float64), name, given), result)
+    return pairwise(graph, graph.cast(X.value, result), points.astype(result), name, given)
