@@ -6,6 +6,7 @@ Paths may be `str` or `pathlib.Path`. All raise `zoo.errors.ZooError` subclasses
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -159,6 +160,7 @@ def verify(
     framework: str | None = None,
     input: Sequence[str] = (),
     sample: AnyPath | None = None,
+    data_sets: AnyPath | None = None,
     builder: str | None = None,
     builder_kwargs: Mapping[str, Any] | None = None,
     options: Mapping[str, Any] | None = None,
@@ -171,6 +173,7 @@ def verify(
     registry: AnyPath | None = None,
     cache: AnyPath | None = None,
     offline: bool | None = None,
+    refresh: bool = False,
     allow_private: bool = False,
     timeout: float | None = None,
     memory: float | None = None,
@@ -181,21 +184,33 @@ def verify(
     `model` may also be the name of a registry entry, which is then proven anew. Without `source` an
     ONNX file is compared with itself run without graph optimisations. Returns the report, also when its
     `verdict` is ``"mismatch"``.
+
+    Args:
+        data_sets: test data sets in the ONNX Model Zoo's form, a folder or a tar archive: their inputs are
+            fed too, and their outputs are the reference there. Default: ``test_data_set_*`` beside the model.
+        refresh: ask the source anew, though its answers were kept from an earlier run.
     """
     from zoo import pipeline, selection
     from zoo.artifacts import open_artifact
 
     settings = settings_from(
-        trust=trust, sandbox=sandbox, isolated=isolated, rtol=rtol, atol=atol, registry=registry, cache=cache,
-        offline=offline, allow_private=allow_private, timeout=timeout, memory=memory, on_stage=on_stage,
+        refresh=refresh, trust=trust, sandbox=sandbox, isolated=isolated, rtol=rtol, atol=atol,
+        registry=registry, cache=cache, offline=offline, allow_private=allow_private, timeout=timeout,
+        memory=memory, on_stage=on_stage,
     )  # fmt: skip
     if source is None and not Path(model).exists():
+        if data_sets is not None:
+            raise UsageError(
+                f"{model} is not a file: data sets go with one", hint="An entry's own are its samples."
+            )
         return selection.reproven(str(model), settings)
     request, detection = pipeline.request_for(
         open_artifact(Path(model if source is None else source)),
         framework,
         **_asked(None, input, sample, seed, _options(options, builder, builder_kwargs, False)),
     )
+    if data_sets is not None:
+        request = replace(request, data_sets=(_given(data_sets),))
     return pipeline.verify(Path(model), request, detection, settings)
 
 
@@ -339,6 +354,12 @@ def samples(
         registry=registry, cache=cache, offline=offline, allow_private=allow_private, progress=progress
     )
     return pipeline.samples(selection.entry_for(ref, settings), settings)
+
+
+def _given(path: AnyPath) -> Path:
+    if not Path(path).exists():
+        raise UsageError(f"{path} does not exist")
+    return Path(path).absolute()
 
 
 def parse_input(text: str) -> Any:

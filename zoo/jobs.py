@@ -9,6 +9,8 @@
     out/cases.json        convert, predict, run: a `CaseList`
     out/feeds/NNN.npz     convert, predict: the inputs of case NNN
     out/outputs/NNN.npz   convert, predict: the source's outputs; run: ONNX Runtime's
+    out/noise/NNN.npz     convert, predict, noise: the source's rounding noise in case NNN
+    out/opinions/…        run, opinions: some cases again, run in other ways
     out/model.json        run: the `OnnxModel` facts
     out/finding.json      bisect: the `Finding` of `zoo.verification.bisection`
     out/reproducer/…      bisect: a minimal model with its inputs, and the draft of an issue
@@ -16,6 +18,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Optional
 
@@ -25,6 +28,10 @@ CONVERT = "convert"
 PREDICT = "predict"
 RUN = "run"
 BISECT = "bisect"
+NOISE = "noise"
+"""Measure the source's noise in cases that it answered in an earlier job."""
+OPINIONS = "opinions"
+"""Run cases in every way there is, to see whose fault a difference is."""
 
 
 @record
@@ -42,6 +49,8 @@ class Job:
     """Folders in which the modules that the user named are looked for, after all others."""
     case: Optional[int] = None
     """Number of the case to bisect on."""
+    numbers: tuple[int, ...] = ()
+    """Numbers of the cases that noise or opinions are wanted of."""
     optimisation: str = "all"
     threads: int = 1
 
@@ -74,3 +83,22 @@ class CaseList:
 
     cases: tuple[CaseFile, ...]
     seconds: dict[str, float]
+
+
+class Clock:
+    """Seconds of each step, by name."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, step: str) -> None:
+        now = time.perf_counter()
+        self.seconds[step] = round(now - self._last, 4)
+        self._last = now
+
+
+def one_line(error: BaseException, limit: int = 500) -> str:
+    """What an exception is and says, on one line."""
+    text = " ".join(f"{type(error).__name__}: {error}".split())
+    return text if len(text) <= limit else text[: limit - 1] + "…"

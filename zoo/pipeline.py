@@ -16,6 +16,7 @@ from zoo import artifacts, plugins, wire
 from zoo.artifacts import workspace
 from zoo.detect import detect
 from zoo.errors import OutputExistsError, UnknownFormatError, UnsupportedFileError, UsageError
+from zoo.jobs import Job
 from zoo.proof import Bisection, Proof, bisected, certified, compared, judged_here, proven, stamped
 from zoo.records import (
     Artifact,
@@ -101,6 +102,7 @@ def _brought(entry: RegistryEntry, store: Store, settings: Settings) -> Verified
     digests = fetch_files(entry, store, settings)
     artifact = _source_artifact(entry, digests, store)
     request, detection = _entry_request(entry, artifact)
+    request = _with_samples(request, entry, settings)
     if entry.trust != "pinned":  # the registry's own files were looked at when they were pinned
         refuse_unsafe(artifact.path, detection, settings)
     settings = replace(settings, tolerance=settings.tolerance or entry.tolerance)
@@ -189,6 +191,15 @@ def _entry_request(entry: RegistryEntry, artifact: Artifact) -> tuple[Conversion
     kind = asked.kind or detection.kind
     request = ConversionRequest(artifact, asked.framework, kind, asked.opset, options, asked.inputs)
     return request, replace(detection, framework=asked.framework, kind=kind)
+
+
+def _with_samples(request: ConversionRequest, entry: RegistryEntry, settings: Settings) -> ConversionRequest:
+    """With the samples of the entry that are rows, or test data sets; others are for people."""
+    rows = tuple(file for file in entry.samples if file.path.endswith((".npz", ".npy", ".csv")))
+    sets = tuple(file for file in entry.samples if file.path.endswith((".tar", ".tar.gz", ".tgz")))
+    paths = samples(replace(entry, samples=(*rows[:1], *sets)), settings)
+    sample = paths[0] if rows else None
+    return replace(request, sample=sample, data_sets=paths[1:] if rows else paths)
 
 
 def _kept(
@@ -300,6 +311,10 @@ def verify(
             hint="The first argument is the ONNX file, the second its source.",
         )
     refuse_unsafe(request.artifact.path, detection, settings)
+    if not request.data_sets:
+        from zoo.verification.datasets import beside
+
+        request = replace(request, data_sets=beside(model.absolute()))
     with workspace() as folder:
         keep = replace(settings, keep_unverified=True)
         return compared(model.absolute(), request, detection, folder, keep).report
@@ -341,8 +356,9 @@ def export(
 
     `sample` goes to the converter as ``request.sample``.
     """
+    from zoo.jobs import Clock
     from zoo.tensors import save_tensors
-    from zoo.worker import Clock, convert_loaded
+    from zoo.worker import convert_loaded, noise_of_loaded
 
     refuse_outputs(output, settings.force)
     converter = plugins.converter(request.framework)
@@ -352,7 +368,13 @@ def export(
         path = folder / "source" / output.name
         path.parent.mkdir()
         convert_loaded(converter, model, request, path, Clock())
-        proof = judged_here(path, folder, settings)
+
+        def ask(job: Job, place: Path) -> Path:
+            place.mkdir()
+            noise_of_loaded(converter, model, replace(job, request=request), place)
+            return place
+
+        proof = judged_here(path, folder, settings, ask)
         return _published(proof, replace(request, sample=None), output, settings)
 
 

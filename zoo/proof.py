@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import platform
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo import artifacts, dispatch, environments, plugins, warm
+from zoo import artifacts, dispatch, environments, plugins, reference, warm
 from zoo.errors import UsageError, VerificationError
-from zoo.jobs import BISECT, CONVERT, PREDICT, RUN, CaseList, Job
+from zoo.jobs import BISECT, CONVERT, NOISE, OPINIONS, PREDICT, RUN, CaseList, Job
 from zoo.provenance import append_metadata, timestamp
 from zoo.records import (
     ConversionRequest,
@@ -23,6 +24,7 @@ from zoo.records import (
     VerificationReport,
     record,
 )
+from zoo.store import Store
 from zoo.version import __version__
 
 if TYPE_CHECKING:
@@ -44,6 +46,8 @@ class Proof:
     folder: Path
     """Where the source's worker left ``feeds/NNN.npz`` of `cases`."""
     seconds: dict[str, float]
+    more: tuple[Path, ...] = ()
+    """Folders with noise that was measured later."""
 
 
 @warm.workers()
@@ -59,21 +63,48 @@ def proven(
     job = Job(CONVERT, request, plugins.converter_target(request.framework), name=name)
     environment = _environment_for(request, detection, settings)
     settings.on_stage("convert")
-    source = _source_job(job, folder, settings, environment)
-    return _in(environment, judged(source / name, source, folder, settings))
+    source = _source_job(job, folder / "source", settings, environment)
+    ask = _asker(request, settings, environment)
+    return _in(environment, judged(source / name, source, folder, settings, ask))
 
 
 @warm.workers()
 def compared(
     model: Path, request: ConversionRequest, detection: Detection, folder: Path, settings: Settings
 ) -> Proof:
-    """The same for an ONNX file that exists already: the source only predicts."""
+    """The same for an ONNX file that exists already: the source only predicts.
+
+    What it answered in an earlier proof is taken from the store, unless `settings.refresh`.
+    """
     dispatch.prepare(RUN)
     job = Job(PREDICT, request, plugins.converter_target(request.framework))
     environment = _environment_for(request, detection, settings)
+    store, key = Store.open(settings.cache), _answers_key(request, environment)
+    kept = None if key is None or settings.refresh else reference.recall(key, store, folder / "kept")
     settings.on_stage("predict")
-    source = _source_job(job, folder, settings, environment)
-    return _in(environment, judged(model, source, folder, settings))
+    source = kept or _source_job(job, folder / "source", settings, environment)
+    proof = judged(model, source, folder, settings, _asker(request, settings, environment))
+    notes = [] if kept is None else ["the source answered in an earlier run: `--refresh` asks it anew"]
+    if key is not None and (kept is None or proof.more):
+        notes += filter(None, [reference.keep(key, store, (source, *proof.more))])
+    return _in(environment, replace(proof, report=replace(proof.report, notes=(*proof.report.notes, *notes))))
+
+
+def _answers_key(request: ConversionRequest, environment: Environment) -> str | None:
+    """None where the answers hang on code of the user's, or on files beside the source."""
+    return None if _code(request) or _has_siblings(request) else reference.key_of(request, environment)
+
+
+Ask = Callable[[Job, Path], Path]
+"""Runs a job over a source or a graph in a folder; gives the folder of what it left."""
+
+
+def _asker(request: ConversionRequest, settings: Settings, environment: Environment) -> Ask:
+    def ask(job: Job, folder: Path) -> Path:
+        target = plugins.converter_target(request.framework)
+        return _source_job(replace(job, request=request, converter=target), folder, settings, environment)
+
+    return ask
 
 
 def _environment_for(request: ConversionRequest, detection: Detection, settings: Settings) -> Environment:
@@ -87,40 +118,72 @@ def _in(environment: Environment, proof: Proof) -> Proof:
     return replace(proof, report=replace(proof.report, environment=ran))
 
 
-def judged(model_path: Path, source: Path, folder: Path, settings: Settings) -> Proof:
+def judged(model_path: Path, source: Path, folder: Path, settings: Settings, ask: Ask) -> Proof:
     """Run `model_path` in a worker on the feeds in `source`, and compare with the answers there.
 
-    Raises `VerificationError`, with the report as its ``report``, when they differ.
+    `ask` is for more of the source. Raises `VerificationError`, with the report as its ``report``, when
+    they differ.
     """
-    settings.on_stage("verify")
-    job = Job(RUN, model=model_path, cases=source)
-    readable = (model_path.parent, model_path.resolve(), source)
-    runtime = dispatch.run_job(job, folder / "runtime", settings.bounds, readable)
-    return _verdict(model_path, source, runtime, settings)
+
+    def run(job: Job, place: Path) -> Path:
+        readable = (model_path.parent, model_path.resolve(), source)
+        return dispatch.run_job(job, place, settings.bounds, readable)
+
+    return _verdict(_Bench(model_path, source, folder, ask, run), settings)
 
 
-def judged_here(model_path: Path, folder: Path, settings: Settings) -> Proof:
+def judged_here(model_path: Path, folder: Path, settings: Settings, ask: Ask) -> Proof:
     """The same in this process, for a model that is the caller's own; the feeds lie beside it."""
-    from zoo.worker import run_model
+    from zoo.worker import run_model, write_all_opinions
+
+    def run(job: Job, place: Path) -> Path:
+        place.mkdir()
+        (write_all_opinions if job.action == OPINIONS else run_model)(job, place)
+        return place
+
+    return _verdict(_Bench(model_path, model_path.parent, folder, ask, run), settings)
+
+
+@dataclass
+class _Bench:
+    """A graph, the folder of its source's answers, and how both are asked, each time in a new folder."""
+
+    model: Path
+    source: Path
+    folder: Path
+    ask: Ask
+    run: Ask
+    asked: int = 0
+
+    def again(self, job: Job) -> Path:
+        self.asked += 1
+        place = self.folder / f"{job.action}-{self.asked}"
+        return (self.ask if job.action == NOISE else self.run)(
+            replace(job, model=self.model, cases=self.source), place
+        )
+
+
+def _verdict(bench: _Bench, settings: Settings) -> Proof:
+    from zoo.appeal import Hearing, decided
+    from zoo.verification.evidence import Answers
+    from zoo.verification.tolerances import Policy
 
     settings.on_stage("verify")
-    runtime = folder / "runtime"
-    runtime.mkdir()
-    run_model(Job(RUN, model=model_path, cases=model_path.parent), runtime)
-    return _verdict(model_path, model_path.parent, runtime, settings)
-
-
-def _verdict(model_path: Path, source: Path, runtime: Path, settings: Settings) -> Proof:
-    from zoo.verification.evidence import compare_cases
-
-    description = dispatch.read_record(SourceDescription, source, "description.json")
-    asked = dispatch.read_record(CaseList, source, "cases.json")
-    ran = dispatch.read_record(CaseList, runtime, "cases.json")
-    report = compare_cases(asked, ran, source, runtime, description, settings.tolerance)
+    runtime = bench.again(Job(RUN))
+    description = dispatch.read_record(SourceDescription, bench.source, "description.json")
+    asked, ran = _cases(bench.source), _cases(runtime)
+    sides = (Answers(asked, bench.source), Answers(ran, runtime))
+    hearing = Hearing(*sides, description, Policy(settings.tolerance), bench.again, _cases)
+    report, hearing = decided(hearing)
     if not report.passed and not settings.keep_unverified:
         raise mismatch(report)
     model = dispatch.read_record(OnnxModel, runtime, "model.json")
-    return Proof(model_path, model, description, report, asked, source, {**asked.seconds, **ran.seconds})
+    seconds = {**asked.seconds, **ran.seconds}
+    return Proof(bench.model, model, description, report, asked, bench.source, seconds, hearing.source.more)
+
+
+def _cases(folder: Path) -> CaseList:
+    return dispatch.read_record(CaseList, folder, "cases.json")
 
 
 @warm.workers()
@@ -173,23 +236,27 @@ def mismatch(report: VerificationReport) -> VerificationError:
 def _source_job(job: Job, folder: Path, settings: Settings, environment: Environment) -> Path:
     assert job.request is not None
     code = _code(job.request)
-    readable = (*_readable(job.request), *code, *plugins.package_of(job.request.framework))
-    return dispatch.run_job(
-        replace(job, code=code), folder / "source", settings.bounds, readable, environment
-    )
+    own = () if job.cases is None else (job.cases,)
+    readable = (*own, *_readable(job.request), *code, *plugins.package_of(job.request.framework))
+    return dispatch.run_job(replace(job, code=code), folder, settings.bounds, readable, environment)
 
 
 def _readable(request: ConversionRequest) -> tuple[Path, ...]:
     """The source, what belongs beside it, and the sample: nothing else of the user's."""
     path = request.artifact.path
     found = [path, path.resolve()]
-    if (request.framework, request.kind) in _WITH_SIBLINGS or "steps" in request.options:
+    if _has_siblings(request):
         found += [path.parent, *(file.resolve() for file in path.parent.iterdir() if file.is_symlink())]
     if path.is_dir():
         found += [file.resolve() for file in path.rglob("*") if file.is_symlink()]
-    if request.sample is not None:
-        found += [request.sample, request.sample.resolve()]
+    for given in (*([] if request.sample is None else [request.sample]), *request.data_sets):
+        found += [given, given.resolve()]
     return tuple(found)
+
+
+def _has_siblings(request: ConversionRequest) -> bool:
+    """Whether files beside the source belong to it."""
+    return (request.framework, request.kind) in _WITH_SIBLINGS or "steps" in request.options
 
 
 _WITH_SIBLINGS = {

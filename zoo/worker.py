@@ -7,27 +7,34 @@ trusts nobody and nobody trusts it: the parent reads back only plain files of bo
 from __future__ import annotations
 
 import sys
-import time
 import traceback
 from dataclasses import replace
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
-from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Mapping
+from typing import TYPE_CHECKING, Any
 
 from zoo import wire
 from zoo.errors import MissingPackageError, ZooError
-from zoo.jobs import BISECT, CONVERT, PREDICT, RUN, CaseFile, CaseList, Failure, Job
+from zoo.jobs import (
+    BISECT,
+    CONVERT,
+    NOISE,
+    OPINIONS,
+    PREDICT,
+    RUN,
+    CaseFile,
+    CaseList,
+    Clock,
+    Failure,
+    Job,
+    one_line,
+)
 from zoo.records import ConversionRequest, SourceDescription
-from zoo.tensors import load_tensors, read_sample, save_tensors
+from zoo.tensors import load_tensors
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from zoo.interfaces import Converter
-    from zoo.tensors import Tensors
-    from zoo.verification.noise import NoiseMeter
 
 
 def main(folder: Path) -> int:
@@ -44,7 +51,7 @@ def main(folder: Path) -> int:
         return 1
     except Exception as error:  # noqa: BLE001 - whatever a framework raises becomes a readable failure
         traceback.print_exc()
-        _write(out / "error.json", Failure(type(error).__name__, _one_line(error)))
+        _write(out / "error.json", Failure(type(error).__name__, one_line(error)))
         return 1
     return 0
 
@@ -66,7 +73,7 @@ def convert_loaded(
     _write(path.parent / "description.json", description)
     _save_model(converter.convert(model, request), path)
     clock.lap("convert")
-    _answer(converter, model, description, request, path.parent, clock)
+    _ask((converter, model, description, request), path.parent, clock)
 
 
 def _predict(job: Job, out: Path) -> None:
@@ -76,68 +83,39 @@ def _predict(job: Job, out: Path) -> None:
     description = converter.describe(model, request)
     _write(out / "description.json", description)
     clock.lap("load")
-    _answer(converter, model, description, request, out, clock)
+    _ask((converter, model, description, request), out, clock)
 
 
-def _answer(
-    converter: Converter,
-    model: Any,
-    description: SourceDescription,
-    request: ConversionRequest,
-    out: Path,
-    clock: Clock,
-) -> None:
+def _ask(asked: tuple[Converter, Any, SourceDescription, ConversionRequest], out: Path, clock: Clock) -> None:
     """Feed the source and keep what it says, with its rounding noise."""
-    from zoo.verification.feeds import FeedMaker, make_feeds
-    from zoo.verification.noise import NoiseMeter
-    from zoo.verification.search import decision_feeds
+    from zoo.verification.asking import ask
 
-    sample = _sample(converter, model, request)
-    (out / "feeds").mkdir()
-    (out / "outputs").mkdir()
-    source = Source(converter, model, NoiseMeter(converter, model, description), out)
-    maker = FeedMaker(description, request.seed, sample)
-    made = make_feeds(description, seed=request.seed, sample=sample)
-    searched = decision_feeds(maker, source.predict, description)
-    skip = request.options.get("skip", {})
-    cases = []
-    for number, (case, feeds) in enumerate(chain(made, searched)):
-        reason = skip.get(case.family)
-        file = CaseFile(case, number, None if reason is None else f"not fed: {reason}")
-        cases.append(file if reason else source.case(file, feeds))
+    cases = ask(*asked, out)
     clock.lap("predict")
-    _write(out / "cases.json", CaseList(tuple(cases), clock.seconds))
+    _write(out / "cases.json", CaseList(cases, clock.seconds))
 
 
-def _sample(converter: Converter, model: Any, request: ConversionRequest) -> Tensors | None:
-    """The user's rows; else those that the source came with, if its converter knows any."""
-    if request.sample is not None:
-        return read_sample(request.sample)
-    own = getattr(converter, "sample", None)
-    found: Tensors | None = None if own is None else own(model, request)
-    return found
+def _noise(job: Job, out: Path) -> None:
+    """Measure the noise of some cases of an earlier job."""
+    converter, request = _converter(job)
+    noise_of_loaded(converter, converter.load(request.artifact, request), job, out)
 
 
-class Source:
-    """A loaded model that is asked case by case; `out` is where its answers go."""
+def noise_of_loaded(converter: Converter, model: Any, job: Job, out: Path) -> None:
+    """The same for a model that is loaded."""
+    from zoo.verification.asking import Source, measure
 
-    def __init__(self, converter: Converter, model: Any, meter: NoiseMeter, out: Path) -> None:
-        self._converter, self._model, self._meter, self._out = converter, model, meter, out
+    assert job.request is not None
+    assert job.cases is not None
+    source = Source(converter, model, converter.describe(model, job.request), out)
+    measure(source, _files(job), job.cases)
 
-    def predict(self, feeds: Mapping[str, np.ndarray]) -> Tensors:
-        """The source's own answer."""
-        return self._converter.predict(self._model, feeds)
 
-    def case(self, file: CaseFile, feeds: Tensors) -> CaseFile:
-        """Answer one case. A feed that the source itself refuses proves nothing, and is recorded so."""
-        try:
-            answer = self.predict(feeds)
-            self._meter.write(self._out, file.name, feeds, answer)
-        except Exception as error:  # noqa: BLE001 - any refusal of the source is recorded
-            return CaseFile(file.case, file.number, f"the source refuses it: {_one_line(error)}")
-        save_tensors(self._out / "feeds" / file.name, feeds)
-        save_tensors(self._out / "outputs" / file.name, answer)
-        return file
+def _files(job: Job) -> tuple[CaseFile, ...]:
+    """The answered cases of an earlier job; those that are asked for, if any are."""
+    assert job.cases is not None
+    files = wire.loads(CaseList, (job.cases / "cases.json").read_text(encoding="utf-8")).cases
+    return tuple(f for f in files if f.refusal is None and (not job.numbers or f.number in job.numbers))
 
 
 def run_model(job: Job, out: Path) -> None:
@@ -154,34 +132,29 @@ def run_model(job: Job, out: Path) -> None:
 
 
 def _run_cases(job: Job, out: Path, clock: Clock) -> None:
-    from zoo.verification.matching import adapted_feeds
-    from zoo.verification.opinions import write_opinions
+    from zoo.verification.opinions import Asking, chosen, write_opinions
+    from zoo.verification.running import run_cases
     from zoo.verification.runtime import Session
 
     assert job.model is not None
     assert job.cases is not None
-    asked = wire.loads(CaseList, (job.cases / "cases.json").read_text(encoding="utf-8"))
-    (out / "outputs").mkdir()
+    files = _files(job)
     session = Session(job.model, optimisation=job.optimisation, threads=job.threads)
-    cases = []
-    for file in asked.cases:
-        if file.refusal is not None:
-            continue
-        feeds = adapted_feeds(load_tensors(job.cases / "feeds" / file.name), session.inputs)
-        cases.append(_run_case(session, file, feeds, out))
+    cases = run_cases(session, files, job.cases, out)
     clock.lap("run")
-    write_opinions(job.model, asked.cases, job.cases, out)
-    clock.lap("opinions")
-    _write(out / "cases.json", CaseList(tuple(cases), clock.seconds))
+    if job.optimisation == "all":
+        write_opinions(Asking(job.model, chosen(files), job.cases, out, session))
+        clock.lap("opinions")
+    _write(out / "cases.json", CaseList(cases, clock.seconds))
 
 
-def _run_case(session: Any, file: CaseFile, feeds: Tensors, out: Path) -> CaseFile:
-    try:
-        outputs = session.run(feeds)
-    except Exception as error:  # noqa: BLE001 - the runtime's refusal is a finding, and is kept as one
-        return CaseFile(file.case, file.number, refusal=_one_line(error))
-    save_tensors(out / "outputs" / file.name, outputs)
-    return file
+def write_all_opinions(job: Job, out: Path) -> None:
+    """Run some cases in every way there is."""
+    from zoo.verification.opinions import THOROUGH, Asking, write_opinions
+
+    assert job.model is not None
+    assert job.cases is not None
+    write_opinions(Asking(job.model, _files(job), job.cases, out), THOROUGH)
 
 
 def _bisect(job: Job, out: Path) -> None:
@@ -209,20 +182,14 @@ def _bisect(job: Job, out: Path) -> None:
     reproducer.write(reproducer.cut(graph, finding, fed), finding, out / "reproducer", description.versions)
 
 
-_ACTIONS = {CONVERT: _convert, PREDICT: _predict, RUN: run_model, BISECT: _bisect}
-
-
-class Clock:
-    """Seconds of each step, by name."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self._last = time.perf_counter()
-
-    def lap(self, step: str) -> None:
-        now = time.perf_counter()
-        self.seconds[step] = round(now - self._last, 4)
-        self._last = now
+_ACTIONS = {
+    CONVERT: _convert,
+    PREDICT: _predict,
+    RUN: run_model,
+    BISECT: _bisect,
+    NOISE: _noise,
+    OPINIONS: write_all_opinions,
+}
 
 
 def _converter(job: Job) -> tuple[Converter, ConversionRequest]:
@@ -265,11 +232,6 @@ def _save_model(model: Any, path: Path) -> None:
 
 def _write(path: Path, record: Any) -> None:
     path.write_text(wire.dumps(record), encoding="utf-8")
-
-
-def _one_line(error: BaseException, limit: int = 500) -> str:
-    text = " ".join(f"{type(error).__name__}: {error}".split())
-    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from zoo.verification.opinions import (
     REFERENCE,
     THOROUGH,
     USUAL,
+    Asking,
     Variant,
     blame,
     chosen,
@@ -54,7 +55,7 @@ def judged(proto, source, description, folder, variants):
         save_tensors(
             folder / "outputs" / file.name, session.run(load_tensors(source.folder / "feeds" / file.name))
         )
-    write_opinions(path, source.cases.cases, source.folder, folder, variants)
+    write_opinions(Asking(path, chosen(source.cases.cases), source.folder, folder), variants)
     return judge(source, Answers(source.cases, folder), description, Policy())
 
 

@@ -23,6 +23,12 @@ from zoo.errors import VerificationError
 @options.cache
 @options.tolerance
 @options.bounds
+@click.option(
+    "--data-sets",
+    type=click.Path(path_type=Path),
+    help="Test data sets: a folder or tar archive with test_data_set_*.  [default: beside MODEL]",
+)
+@click.option("--refresh", is_flag=True, help="Ask the source anew, not the answers kept from before.")
 @click.option("--junit", type=click.Path(path_type=Path), help="Also write the report as JUnit XML.")
 @click.option("--html", type=click.Path(path_type=Path), help="Also write the report as one HTML page.")
 @click.option("--certificate", is_flag=True, help="Only compare MODEL with the certificate beside it.")
@@ -50,6 +56,7 @@ def command(
     \b
     zoo verify model.onnx model.pkl
     zoo verify magika
+    zoo verify model.onnx --data-sets mnist.tar.gz
     zoo verify model.onnx --certificate
     """
     if certificate or key is not None:

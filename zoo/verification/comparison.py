@@ -10,7 +10,7 @@ from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
 from zoo.records import CaseResult, FeedCase, OutputComparison, record
-from zoo.verification.labels import Flips, ScorePair, find_flips, plain, top_agreement
+from zoo.verification.labels import Flips, Reasons, ScorePair, find_flips, plain, top_agreement
 from zoo.verification.metrics import PIECE, ErrorStatistics
 from zoo.verification.pairing import Pairing, pair_outputs, same_shape
 from zoo.verification.tolerances import (
@@ -25,6 +25,7 @@ from zoo.verification.tolerances import (
     Limit,
     Noise,
     Policy,
+    class_limit,
     limit_for,
     noise_level,
     precision_of,
@@ -79,7 +80,7 @@ def compare(case: FeedCase, expected: Arrays, actual: Arrays, criteria: Criteria
     outputs = []
     for name, other in pairing.names.items():
         pair = Pair(name, case.family, expected[name], actual[other], notes)
-        outputs.append(_compared(pair, criteria, _scores(pair, (expected, actual), pairing, criteria)))
+        outputs.append(_compared(pair, criteria, _reasons(pair, (expected, actual), pairing, criteria)))
     return CaseResult(case, tuple(outputs))
 
 
@@ -88,7 +89,7 @@ def _pairing_notes(pairing: Pairing) -> tuple[str, ...]:
     return (*notes, *[f"the graph also gives {name!r}" for name in pairing.extra])
 
 
-def _compared(pair: Pair, criteria: Criteria, scores: ScorePair | None) -> OutputComparison:
+def _compared(pair: Pair, criteria: Criteria, reasons: Reasons) -> OutputComparison:
     expected, actual = pair.expected, pair.actual
     if not same_shape(expected.shape, actual.shape):
         return _failed(pair, f"shape {actual.shape}, the source gives {expected.shape}")
@@ -100,7 +101,7 @@ def _compared(pair: Pair, criteria: Criteria, scores: ScorePair | None) -> Outpu
     if expected.dtype != actual.dtype and not _is_text(expected):
         pair = _noted(pair, f"{actual.dtype} for the source's {expected.dtype}")
     if _is_exact(pair, criteria):
-        return _compare_labels(pair, criteria, scores)
+        return _compare_labels(pair, criteria, reasons)
     return _compare_numbers(pair, criteria)
 
 
@@ -108,6 +109,8 @@ def _is_exact(pair: Pair, criteria: Criteria) -> bool:
     """Labels, text, integers and booleans are equal or not; integers with a given tolerance are numbers."""
     if criteria.roles.get(pair.name) == "label" or _is_text(pair.expected):
         return True
+    if pair.expected.dtype.itemsize <= 2 and criteria.policy.tolerance_class is not None:
+        return bool(pair.expected.dtype.kind == "b")
     integers = pair.expected.dtype.kind in "iub"
     return bool(integers and criteria.policy.tolerance is None)
 
@@ -146,6 +149,11 @@ def _limit_by_noise(pair: Pair, criteria: Criteria) -> Limit:
     precision = precision_of(str(pair.expected.dtype), str(pair.actual.dtype), policy=criteria.policy)
     # Where all is zero by cancellation the graph may be left with rounding of what cancelled.
     scale = max(magnitude(pair.expected), QUIET * criteria.scales.get(pair.name, 0.0))
+    named = criteria.policy.tolerance_class
+    if named is not None and criteria.policy.tolerance is None:
+        # What is rounded inside is as coarse for rows with small answers.
+        scale = max(scale, criteria.scales.get(pair.name, 0.0))
+        return class_limit(named, precision, str(pair.expected.dtype), scale)
     noise = _noise(pair, criteria)
     if noise is not None and noise.method == PERTURBATION and scale > 0:
         # What is rounded inside is as large for rows with small answers, and moving such rows by one of
@@ -190,13 +198,20 @@ def _number_reason(pair: Pair, statistics: ErrorStatistics) -> str | None:
             f" {list(index)}: {plain(pair.actual[index])} for {plain(pair.expected[index])}"
         )
     if not statistics.over:
-        return _unstable_reason(pair, statistics)
+        return _rms_reason(statistics) or _unstable_reason(pair, statistics)
     index = _index(pair, statistics.worst or 0)
     return (
         f"{statistics.over} of {statistics.count} elements are beyond the bound; the worst, at {list(index)},"
         f" is {plain(pair.actual[index]):.9g} for {plain(pair.expected[index]):.9g},"
         f" {statistics.used:.3g} times what is allowed"
     )
+
+
+def _rms_reason(statistics: ErrorStatistics) -> str | None:
+    allowed = statistics.limit.rms
+    if allowed is None or statistics.rms is None or statistics.rms <= allowed:
+        return None
+    return f"the root mean square of all errors is {statistics.rms:.3g}, {allowed:.3g} is allowed"
 
 
 def _unstable_reason(pair: Pair, statistics: ErrorStatistics) -> str | None:
@@ -215,8 +230,8 @@ def _number_details(pair: Pair, statistics: ErrorStatistics) -> dict[str, Any]:
         "bound": {"basis": limit.basis, "rtol": limit.rtol, "atol": limit.atol, "factor": limit.factor},
         "precision": limit.precision.name,
         "p999_abs": statistics.quantile(0.999),
-        "ulp_max": statistics.ulp_max,
-        "ulps": statistics.ulp_histogram(),
+        "rms": statistics.rms,
+        **_ulp_details(pair, statistics),
         "errors_by_decade": statistics.histogram(),
         "sqnr_db": statistics.sqnr_db,
         "over": statistics.over,
@@ -231,16 +246,24 @@ def _number_details(pair: Pair, statistics: ErrorStatistics) -> dict[str, Any]:
     return {key: value for key, value in details.items() if value is not None}
 
 
-def _compare_labels(pair: Pair, criteria: Criteria, scores: ScorePair | None) -> OutputComparison:
+def _ulp_details(pair: Pair, statistics: ErrorStatistics) -> dict[str, Any]:
+    """Units in the last place say nothing of integers."""
+    if pair.expected.dtype.kind != "f":
+        return {}
+    return {"ulp_max": statistics.ulp_max, "ulps": statistics.ulp_histogram()}
+
+
+def _compare_labels(pair: Pair, criteria: Criteria, reasons: Reasons) -> OutputComparison:
     noise = _noise(pair, criteria)
     unstable = None if noise is None or noise.values is None else noise.values > 0
     if unstable is not None and pair.family in ON_THE_BOUNDARY and unstable.mean() > ON_THE_LINE:
         unstable = unstable | True
-    flips = find_flips(pair.expected, pair.actual, scores, unstable)
+    flips = find_flips(pair.expected, pair.actual, replace(reasons, unstable=unstable))
     reason = _flip_reason(pair, flips)
     details: dict[str, Any] = {
         "different": flips.different,
         "near_ties": flips.excused,
+        "ties": flips.tied,
         "notes": list(pair.notes),
     }
     if flips.first is not None:
@@ -269,6 +292,31 @@ def _flip_reason(pair: Pair, flips: Flips) -> str | None:
     if flips.excused > allowed and pair.family not in UNSTEADY:
         return f"{flips.excused} of {flips.rows} labels flip inside the rounding noise: too many to be chance"
     return None
+
+
+def _reasons(pair: Pair, sides: tuple[Arrays, Arrays], pairing: Pairing, criteria: Criteria) -> Reasons:
+    """What may excuse differences of this output, found among the other outputs."""
+    if not _is_exact(pair, criteria):
+        return Reasons()
+    return Reasons(_scores(pair, sides, pairing, criteria), _ranked(pair, sides, pairing, criteria))
+
+
+def _ranked(
+    pair: Pair, sides: tuple[Arrays, Arrays], pairing: Pairing, criteria: Criteria
+) -> ScorePair | None:
+    """The only float output of the same shape as an output of indices: the values that they point to."""
+    expected = pair.expected
+    if pair.name in criteria.roles or expected.dtype.kind not in "iu" or not expected.size:
+        return None
+    found = [
+        name
+        for name in pairing.names
+        if sides[0][name].dtype.kind == "f" and sides[0][name].shape == expected.shape
+    ]
+    if len(found) != 1 or pair.actual.shape != expected.shape:
+        return None
+    both = Pair(found[0], pair.family, sides[0][found[0]], sides[1][pairing.names[found[0]]])
+    return ScorePair(both.expected, both.actual, limit_of(both, criteria))
 
 
 def _scores(

@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING
 
 from zoo.records import CaseResult, record
 from zoo.verification.comparison import Criteria, compare, magnitude
+from zoo.verification.datasets import DATA_SET
+from zoo.verification.feeds import EMPTY
 from zoo.verification.noise import METHOD_FILE
-from zoo.verification.opinions import REFERENCE, REFUSAL, USUAL, Variant, blame, chosen, read_opinions
+from zoo.verification.opinions import REFERENCE, REFUSAL, USUAL, Variant, blame, read_opinions
 from zoo.verification.stored import StoredTensors
-from zoo.verification.tolerances import NOISE_FACTOR, QUIET, Noise, Policy, noise_level
+from zoo.verification.tolerances import NOISE_FACTOR, QUIET, TYPICAL, Noise, Policy, class_of, noise_level
 from zoo.verification.verdict import Evidence, verdict
 
 if TYPE_CHECKING:
@@ -28,17 +30,24 @@ if TYPE_CHECKING:
     import numpy as np
 
     from zoo.jobs import CaseFile, CaseList
-    from zoo.records import SourceDescription, Tolerance, VerificationReport
-
-TYPICAL = ("typical", "sample")
+    from zoo.records import FeedCase, SourceDescription, Tolerance, VerificationReport
 
 
 @record
 class Answers:
-    """What one worker did: its cases and the folder with their files."""
+    """What one worker did: its cases and the folder with their files.
+
+    `more` are folders with noise or opinions that were asked for later.
+    """
 
     cases: CaseList
     folder: Path
+    more: tuple[Path, ...] = ()
+    optimisation: str = "all"
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        return (self.folder, *self.more)
 
 
 def compare_cases(
@@ -59,57 +68,94 @@ def judge(
     """Compare all cases. One that the source refused is skipped; one that only the graph refused failed."""
     ran = {file.number: file for file in runtime.cases.cases}
     scales = typical_scales(source)
+    policy = replace(policy, tolerance_class=policy.tolerance_class or class_of(description))
     criteria = Criteria(description.roles, policy, noise_levels(source, scales), scales)
-    cases = [
-        _compared(file, ran.get(file.number), (source.folder, runtime.folder), criteria)
-        for file in source.cases.cases
-    ]
+    asked = [file for file in source.cases.cases if not _refused_empty(file, ran)]
+    cases = [_compared(file, ran.get(file.number), (source, runtime), criteria) for file in asked]
     opinions, culprit = _opinions(source, runtime, criteria, cases)
     cases += opinions
     seconds = sum(source.cases.seconds.values()) + sum(runtime.cases.seconds.values())
-    notes = [*description.notes, *_refusals(runtime), *([] if culprit is None else [f"at fault: {culprit}"])]
-    return verdict(cases, Evidence(policy, description.versions, tuple(notes), seconds))
+    notes = [*description.notes, *_data_sets(source), *_empty(source, ran), *_refusals(runtime)]
+    notes += [] if culprit is None else [f"at fault: {culprit}"]
+    evidence = Evidence(policy, description.versions, tuple(notes), seconds, runtime.optimisation)
+    return verdict(cases, evidence)
+
+
+def unmeasured(source: Answers, report: VerificationReport) -> tuple[int, ...]:
+    """Numbers of the failed cases whose noise was not measured, though it can be."""
+    if _method(source) is None:
+        return ()
+    failed = {case.case for case in report.cases if case.error is None and not case.passed}
+    return tuple(
+        file.number for file in source.cases.cases if file.case in failed and not _noise_of(source, file)
+    )
+
+
+def _refused_empty(file: CaseFile, ran: Mapping[int, CaseFile]) -> bool:
+    """Many honest graphs refuse an empty batch; that is told, and no mismatch."""
+    answer = ran.get(file.number)
+    return file.case.family == EMPTY and answer is not None and answer.refusal is not None
+
+
+def _empty(source: Answers, ran: Mapping[int, CaseFile]) -> list[str]:
+    refused = any(_refused_empty(file, ran) for file in source.cases.cases)
+    return ["the source answers an empty batch, the graph refuses it"] if refused else []
+
+
+def _data_sets(source: Answers) -> list[str]:
+    names = [file.case.name for file in source.cases.cases if file.case.family == DATA_SET]
+    return [f"the outputs that came with {', '.join(names)} are the reference there"] if names else []
 
 
 def _opinions(
     source: Answers, runtime: Answers, criteria: Criteria, usual: list[CaseResult]
 ) -> tuple[list[CaseResult], str | None]:
-    """The chosen cases as other ways to run the graph answer them, and whose fault a difference is."""
+    """Some cases as other ways to run the graph answer them, and whose fault a difference is."""
     cases: list[CaseResult] = []
     right: dict[Variant, bool] = {}
-    for variant, folder in read_opinions(runtime.folder).items():
-        answered = [file for file in source.cases.cases if (folder / file.name).is_file()]
-        found = [_opinion(file, variant, (source.folder, folder), criteria) for file in answered]
+    asked: set[FeedCase] = set()
+    for variant, folders in _opinion_folders(runtime).items():
+        found = [
+            (file, _opinion(file, variant, (source, folder), criteria))
+            for file in source.cases.cases
+            for folder in folders
+            if (folder / file.name).is_file()
+        ]
         if found:
-            right[variant] = all(case.passed for case in found)
+            right[variant] = all(case.passed for _, case in found)
+            asked |= {file.case for file, _ in found}
             # The reference evaluator is a witness, not a way in which the graph will be run.
-            cases += found if variant.optimisation != REFERENCE else []
+            cases += [case for _, case in found] if variant.optimisation != REFERENCE else []
     if right:
-        numbers = {file.case for file in chosen(source.cases.cases)}
-        right[USUAL] = all(case.passed for case in usual if case.case in numbers)
-    return cases, blame(right)
+        right[USUAL] = all(case.passed for case in usual if case.case in asked)
+    return list({case.case: case for case in cases}.values()), blame(right)
+
+
+def _opinion_folders(runtime: Answers) -> dict[Variant, list[Path]]:
+    folders: dict[Variant, list[Path]] = {}
+    for place in runtime.folders:
+        for variant, folder in read_opinions(place).items():
+            folders.setdefault(variant, []).append(folder)
+    return folders
 
 
 def _refusals(runtime: Answers) -> list[str]:
     """Ways in which the graph does not run; it is not wrong for that."""
     reasons = []
-    for variant, folder in read_opinions(runtime.folder).items():
-        if (folder / REFUSAL).is_file():
-            reasons.append(f"{variant.name}: {(folder / REFUSAL).read_text(encoding='utf-8')}")
+    for variant, folders in _opinion_folders(runtime).items():
+        for refusal in [folder / REFUSAL for folder in folders if (folder / REFUSAL).is_file()][:1]:
+            reasons.append(f"{variant.name}: {refusal.read_text(encoding='utf-8')}")
     return reasons
 
 
-def _opinion(file: CaseFile, variant: Variant, folders: tuple[Path, Path], criteria: Criteria) -> CaseResult:
-    expected, actual = (
-        StoredTensors(folders[0] / "outputs" / file.name),
-        StoredTensors(folders[1] / file.name),
-    )
+def _opinion(file: CaseFile, variant: Variant, sides: tuple[Answers, Path], criteria: Criteria) -> CaseResult:
+    expected = StoredTensors(sides[0].folder / "outputs" / file.name)
     case = replace(file.case, name=f"{file.case.name}, {variant.name}")
-    return compare(case, expected, actual, _with_noise(criteria, folders[0], file))
+    return compare(case, expected, StoredTensors(sides[1] / file.name), _with_noise(criteria, sides[0], file))
 
 
-def _with_noise(criteria: Criteria, folder: Path, file: CaseFile) -> Criteria:
-    measured = _noise_of(folder, file)
+def _with_noise(criteria: Criteria, source: Answers, file: CaseFile) -> Criteria:
+    measured = _noise_of(source, file)
     noise = {name: replace(usual, values=measured.get(name)) for name, usual in criteria.noise.items()}
     return replace(criteria, noise=noise)
 
@@ -127,14 +173,14 @@ def typical_scales(source: Answers) -> dict[str, float]:
 
 def noise_levels(source: Answers, scales: dict[str, float]) -> dict[str, Noise]:
     """The usual noise of each output, relative to its largest element: the most over the typical cases."""
-    method = _method(source.folder)
+    method = _method(source)
     if method is None:
         return {}
     levels: dict[str, Noise] = {}
     for file in source.cases.cases:
         if file.case.family in TYPICAL:
             answers = StoredTensors(source.folder / "outputs" / file.name)
-            for name, values in _noise_of(source.folder, file).items():
+            for name, values in _noise_of(source, file).items():
                 if answers[name].dtype.kind != "f":
                     levels[name] = Noise(method, 0.0)
                     continue
@@ -144,25 +190,25 @@ def noise_levels(source: Answers, scales: dict[str, float]) -> dict[str, Noise]:
     return levels
 
 
-def _method(folder: Path) -> str | None:
-    path = folder / "noise" / METHOD_FILE
+def _method(source: Answers) -> str | None:
+    path = source.folder / "noise" / METHOD_FILE
     method = path.read_text(encoding="utf-8").strip() if path.is_file() else None
     return method if method in NOISE_FACTOR else None
 
 
-def _noise_of(folder: Path, file: CaseFile) -> Mapping[str, np.ndarray]:
-    path = folder / "noise" / file.name
-    return StoredTensors(path) if path.is_file() else {}
+def _noise_of(source: Answers, file: CaseFile) -> Mapping[str, np.ndarray]:
+    paths = [folder / "noise" / file.name for folder in source.folders]
+    return next((StoredTensors(path) for path in paths if path.is_file()), {})
 
 
 def _compared(
-    asked: CaseFile, ran: CaseFile | None, folders: tuple[Path, Path], criteria: Criteria
+    asked: CaseFile, ran: CaseFile | None, sides: tuple[Answers, Answers], criteria: Criteria
 ) -> CaseResult:
     if asked.refusal is not None:
         return CaseResult(asked.case, skipped=asked.refusal)
     if ran is None or ran.refusal is not None:
         reason = "nothing" if ran is None else ran.refusal
         return CaseResult(asked.case, error=f"the source answers, the graph does not: {reason}")
-    expected = StoredTensors(folders[0] / "outputs" / asked.name)
-    actual = StoredTensors(folders[1] / "outputs" / asked.name)
-    return compare(asked.case, expected, actual, _with_noise(criteria, folders[0], asked))
+    expected = StoredTensors(sides[0].folder / "outputs" / asked.name)
+    actual = StoredTensors(sides[1].folder / "outputs" / asked.name)
+    return compare(asked.case, expected, actual, _with_noise(criteria, sides[0], asked))

@@ -32,8 +32,14 @@ FAMILIES: dict[str, str] = {
     "unknown": "categories that were not fitted, where the source answers for them",
     "scripts": "text in many scripts, one-letter words, blanks, empty",
     "decision": "on both sides of, and beside, points where the source's answer turns",
+    "empty": "no row at all, where the source answers that",
 }
 
+EMPTY = "empty"
+MANY_ROWS = 32
+"""Rows of the largest case of every model; those of other families have at most `FEW_ROWS`."""
+FEW_ROWS = 7
+BATCHES = (1, 2, FEW_ROWS, MANY_ROWS)
 BATCH_NAMES = ("batch", "batch_size", "n", "rows", "none", "unk__0")
 MAX_ROWS = 4096
 """Most rows of one case."""
@@ -43,6 +49,8 @@ SMALL_ROW = 512
 """Most elements of a small row."""
 MAX_ELEMENTS = 2_000_000
 """Most elements of one input in a case with many rows (families that pack rows)."""
+MAX_MANY = 10_000_000
+"""Most elements of one input in the case of `MANY_ROWS`."""
 
 
 @record
@@ -58,7 +66,7 @@ def make_feeds(
     *,
     seed: int = 0,
     sample: Optional[Tensors] = None,
-    batches: Sequence[int] = (1, 2, 7),
+    batches: Sequence[int] = BATCHES,
 ) -> Iterator[tuple[FeedCase, Tensors]]:
     """Every case with its feeds: one array for each input of the signature, under its name.
 
@@ -66,16 +74,28 @@ def make_feeds(
     the same name have the same size in all inputs of a case; a fixed first axis stays as it is. The
     family ``decision`` asks the source: `zoo.verification.search.decision_feeds` makes it.
     """
-    maker = FeedMaker(description, seed, sample)
+    return feeds_of(FeedMaker(description, seed, sample), batches)
+
+
+def feeds_of(maker: FeedMaker, batches: Sequence[int] = BATCHES) -> Iterator[tuple[FeedCase, Tensors]]:
+    """`make_feeds` for a maker that has more to do."""
     for family in FAMILIES:
         if maker.applies(family):
             yield from maker.cases(family, batches)
 
 
-class FeedMaker:
-    """Makes the cases of one description."""
+def empty_feeds(maker: FeedMaker) -> Iterator[tuple[FeedCase, Tensors]]:
+    """The case of no rows, where the batch is an axis of its own."""
+    if maker.batch_axis is not None:
+        yield from maker.cases(EMPTY, ())
 
-    def __init__(self, description: SourceDescription, seed: int, sample: Optional[Tensors]) -> None:
+
+class FeedMaker:
+    """Makes the cases of one description; the same seed and sample give the same bits."""
+
+    def __init__(
+        self, description: SourceDescription, seed: int = 0, sample: Optional[Tensors] = None
+    ) -> None:
         self.seed = seed
         self.spaces = input_spaces(description, sample)
         self.axes = description.axes
@@ -103,7 +123,7 @@ class FeedMaker:
         feeds: Tensors = {}
         for space in self.spaces:
             stream = Stream(self.seed, label or family, sizes.batch, space.spec.name)
-            values = "typical" if family == "missing" else family
+            values = "typical" if family in ("missing", EMPTY) else family
             feeds[space.spec.name] = fill(space, values, self.shape(space, sizes), stream)
             if family == "missing":
                 feeds[space.spec.name] = with_nan(space, feeds[space.spec.name], stream)
@@ -135,9 +155,15 @@ class FeedMaker:
         if self.batch_axis is None:
             first = self.spaces[0].spec.shape
             return (int(first[0]) if first and isinstance(first[0], int) else 1,)
-        packed = min(PACKED_ROWS, self._row_limit()) if self._is_table() else max(batches, default=1)
+        known = self.axes.get(self.batch_axis)
+        if known and family not in (EMPTY, "sample"):
+            return tuple(known) if family == "typical" else known[-1:]
+        packed = min(PACKED_ROWS, self._row_limit()) if self._is_table() else FEW_ROWS
+        if family == EMPTY:
+            return (0,)
         if family == "typical":
-            return tuple(dict.fromkeys((*batches, packed)))
+            few = [batch for batch in batches if batch <= FEW_ROWS or batch * self.row_size() <= MAX_MANY]
+            return tuple(dict.fromkeys((*few, packed)))
         if family == "sample":
             return (min(self._sample_rows(), self._row_limit()),)
         if family in ("missing", "unknown", "scripts"):
@@ -189,6 +215,7 @@ def _always(space: InputSpace) -> object:
 
 
 _APPLIES: dict[str, Callable[[InputSpace], object]] = {
+    "empty": lambda space: False,  # asked for last: a framework may not survive it
     "decision": lambda space: False,  # found by asking the source: see `decision_feeds`
     "sample": lambda space: space.sample is not None,
     "small": lambda space: space.is_float,

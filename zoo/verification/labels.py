@@ -33,25 +33,37 @@ class ScorePair:
 
 @record
 class Flips:
-    """Elements that differ: all, those inside the noise, and the first one outside it."""
+    """Elements that differ: all, those inside the noise, and the first one outside it.
+
+    `tied` are indices that stand in another order at values that are equal: no order is right there.
+    """
 
     rows: int
     different: int
     excused: int
     first: Optional[int] = None
+    tied: int = 0
 
     @property
     def real(self) -> int:
-        return self.different - self.excused
+        return self.different - self.excused - self.tied
 
 
-def find_flips(
-    expected: np.ndarray, actual: np.ndarray, scores: Optional[ScorePair], unstable: Optional[np.ndarray]
-) -> Flips:
+@record
+class Reasons:
+    """What may excuse a difference: the scores that labels were decided by, the values that indices point
+    to, and where the source itself answered otherwise when its inputs were moved by one rounding."""
+
+    scores: Optional[ScorePair] = None
+    ranked: Optional[ScorePair] = None
+    unstable: Optional[np.ndarray] = None
+
+
+def find_flips(expected: np.ndarray, actual: np.ndarray, reasons: Reasons) -> Flips:
     """Compare labels, text or integers of one shape element by element.
 
-    A difference is inside the noise where the scores nearly tie (one label for each row), or in a row
-    where the source itself answered otherwise when its inputs were moved by one rounding (`unstable`).
+    A difference is inside the noise where the scores nearly tie (one label for each row), where indices of a
+    sorted list point to values that nearly tie, or in a row in which the source itself is unstable.
     """
     import numpy as np
 
@@ -59,13 +71,67 @@ def find_flips(
     if not differs.size:
         return Flips(expected.size, 0, 0)
     excused = np.zeros(differs.size, dtype=bool)
-    if scores is not None and scores.fits(expected):
-        excused |= near_ties(scores, differs)
-    if unstable is not None and expected.ndim:
-        rows = np.asarray(unstable.reshape(len(unstable), -1).any(axis=1))
-        excused |= rows[differs // (expected.size // len(expected))]
-    real = differs[~excused]
-    return Flips(expected.size, differs.size, int(excused.sum()), int(real[0]) if real.size else None)
+    tied = excused
+    if reasons.scores is not None and reasons.scores.fits(expected):
+        excused = excused | near_ties(reasons.scores, differs)
+    if reasons.unstable is not None and expected.ndim:
+        rows = np.asarray(reasons.unstable.reshape(len(reasons.unstable), -1).any(axis=1))
+        excused = excused | rows[differs // (expected.size // len(expected))]
+    if reasons.ranked is not None:
+        exact, near = tied_indices(expected, actual, reasons.ranked)
+        tied, excused = exact.reshape(-1)[differs], excused | near.reshape(-1)[differs]
+    real = differs[~(excused | tied)]
+    first = int(real[0]) if real.size else None
+    return Flips(expected.size, differs.size, int((excused & ~tied).sum()), first, int(tied.sum()))
+
+
+def tied_indices(
+    expected: np.ndarray, actual: np.ndarray, values: ScorePair
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which indices of a sorted list (TopK, a sort) may differ: at equal values, and at nearly equal ones.
+
+    `values` are what the indices point to, in the same shape. Among values that tie, both sides must name
+    the same indices, in whatever order; only ties with what was cut off may name others. Rows are those of
+    the first axis.
+    """
+    import numpy as np
+
+    exact, near = np.zeros(expected.shape, dtype=bool), np.zeros(expected.shape, dtype=bool)
+    rows = [()] if expected.ndim < 2 else [(i,) for i in np.flatnonzero(_rows_differ(expected, actual))]
+    for row in rows:
+        v = np.asarray(values.expected[row], dtype=np.float64).reshape(-1)
+        slack = 2 * values.limit.of(v, None)
+        for group in _groups(v, slack):
+            if _interchangeable(expected[row].reshape(-1), actual[row].reshape(-1), (v, group)):
+                target = exact if np.all(v[group] == v[group[0]]) else near
+                target[row].reshape(-1)[group] = True
+    return exact, near
+
+
+def _rows_differ(expected: np.ndarray, actual: np.ndarray) -> np.ndarray:
+    import numpy as np
+
+    return np.asarray((expected != actual).reshape(len(expected), -1).any(axis=1))
+
+
+def _groups(v: np.ndarray, slack: np.ndarray) -> list[np.ndarray]:
+    """Places whose values tie with their next, as groups of at least two."""
+    import numpy as np
+
+    order = np.argsort(v, kind="stable")
+    apart = np.flatnonzero(~(np.diff(v[order]) <= slack[order][1:])) + 1
+    return [group for group in np.split(order, apart) if len(group) > 1]
+
+
+def _interchangeable(e: np.ndarray, a: np.ndarray, tie: tuple[np.ndarray, np.ndarray]) -> bool:
+    """Whether both sides name the same indices among values that tie, or the tie reaches the list's end."""
+    import numpy as np
+
+    v, group = tie
+    if np.array_equal(np.sort(e[group]), np.sort(a[group])):
+        return True
+    at_the_cut = v[group].min() == v.min() or v[group].max() == v.max()
+    return bool(at_the_cut and len(np.unique(a)) == len(a))
 
 
 def near_ties(scores: ScorePair, rows: np.ndarray) -> np.ndarray:

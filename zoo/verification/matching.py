@@ -46,8 +46,13 @@ class Matching:
 
 def adapted_feeds(feeds: Tensors, inputs: Sequence[TensorSpec]) -> Tensors:
     """`feeds` as the graph with these `inputs` takes them; see `match_inputs`."""
+    return matched(feeds, inputs).apply(feeds)
+
+
+def matched(feeds: Tensors, inputs: Sequence[TensorSpec]) -> Matching:
+    """How a graph with these `inputs` takes `feeds`; see `match_inputs`."""
     specs = tuple(TensorSpec(name, _dtype(array), array.shape) for name, array in feeds.items())
-    return match_inputs(Signature(inputs=specs), Signature(inputs=tuple(inputs))).apply(feeds)
+    return match_inputs(Signature(inputs=specs), Signature(inputs=tuple(inputs)))
 
 
 def match_inputs(source: Signature, graph: Signature) -> Matching:

@@ -127,6 +127,11 @@ class ErrorStatistics:
         return float(self._sums[0] / self.finite) if self.finite else None
 
     @property
+    def rms(self) -> Optional[float]:
+        """The root mean square of the errors."""
+        return float(self._sums[2] / self.finite) ** 0.5 if self.finite else None
+
+    @property
     def cosine(self) -> Optional[float]:
         """Between the finite elements as vectors; None where one of them is zero."""
         norm = float(self._sums[1] * self._sums[3]) ** 0.5

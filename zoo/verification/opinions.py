@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any, Iterator, Mapping, Optional, Sequence
 from zoo.errors import ZooError
 from zoo.records import record
 from zoo.tensors import load_tensors, save_tensors
+from zoo.verification.feeds import EMPTY, MANY_ROWS
 from zoo.verification.runtime import Session, first_line
+from zoo.verification.tolerances import TYPICAL
 
 if TYPE_CHECKING:
     from zoo.jobs import CaseFile
@@ -64,60 +66,75 @@ THOROUGH = (
 
 
 def chosen(files: Sequence[CaseFile]) -> list[CaseFile]:
-    """The cases that are run in other ways too: the typical one of several rows, and of few."""
-    answered = [file for file in files if file.refusal is None]
-    typical = [file for file in answered if file.case.family in ("typical", "sample")]
-    picked = [*[file for file in typical if file.case.batch > 1][:1], *typical[-1:]] or answered[:1]
+    """The cases that are run in other ways too: the typical one of few rows, and of several."""
+    answered = [file for file in files if file.refusal is None and file.case.family != EMPTY]
+    typical = [file for file in answered if file.case.family in TYPICAL]
+    usual = [file for file in typical if file.case.batch != MANY_ROWS] or typical
+    picked = [*[file for file in usual if file.case.batch > 1][:1], *usual[-1:]] or answered[:1]
     return list({file.number: file for file in picked}.values())
 
 
-def write_opinions(
-    model: Path, files: Sequence[CaseFile], cases: Path, out: Path, variants: Sequence[Variant] = QUICK
-) -> None:
-    """Run the chosen cases of the folder `cases` in other ways; answers go to ``out/opinions``.
+@record
+class Asking:
+    """What is run in other ways: the graph in a file, cases of the folder `cases`, answers to `out`.
+
+    `usual` is a session that ran them already: a second run needs no other.
+    """
+
+    model: Path
+    files: Sequence[CaseFile]
+    cases: Path
+    out: Path
+    usual: Optional[Session] = None
+
+
+def write_opinions(asking: Asking, variants: Sequence[Variant] = QUICK) -> None:
+    """Run the cases in other ways; answers go to ``out/opinions``.
 
     A way in which the graph does not run at all leaves a ``refusal.txt`` with the reason.
     """
     for variant in variants:
-        folder = out / FOLDER / variant.slug
+        folder = asking.out / FOLDER / variant.slug
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            for file, answer in _answers(model, files, cases, variant):
+            for file, answer in _answers(asking, variant):
                 save_tensors(folder / file.name, answer)
         except ZooError as error:
             (folder / REFUSAL).write_text(error.message, encoding="utf-8")
 
 
-def _answers(
-    model: Path, files: Sequence[CaseFile], cases: Path, variant: Variant
-) -> Iterator[tuple[CaseFile, Tensors]]:
+def _answers(asking: Asking, variant: Variant) -> Iterator[tuple[CaseFile, Tensors]]:
     from zoo.verification.matching import adapted_feeds
 
     if variant.optimisation == REFERENCE:
-        yield from _reference_answers(model, files, cases)
+        yield from _reference_answers(asking)
         return
-    session = Session(
-        model, threads=variant.threads or max(2, os.cpu_count() or 2), optimisation=variant.optimisation
-    )
-    for file in chosen(files):
-        feeds = adapted_feeds(load_tensors(cases / "feeds" / file.name), session.inputs)
-        for _ in range(variant.repeat):
+    session, repeats = _session(asking, variant)
+    for file in asking.files:
+        feeds = adapted_feeds(load_tensors(asking.cases / "feeds" / file.name), session.inputs)
+        for _ in range(repeats):
             session.run(feeds)
         yield file, session.run(feeds)
 
 
-def _reference_answers(
-    model: Path, files: Sequence[CaseFile], cases: Path
-) -> Iterator[tuple[CaseFile, Tensors]]:
+def _session(asking: Asking, variant: Variant) -> tuple[Session, int]:
+    """A session for a way of running, and how often a case is run in it before the answer counts."""
+    if asking.usual is not None and variant == Variant("all", repeat=1):
+        return asking.usual, 0
+    threads = variant.threads or max(2, os.cpu_count() or 2)
+    return Session(asking.model, threads=threads, optimisation=variant.optimisation), variant.repeat
+
+
+def _reference_answers(asking: Asking) -> Iterator[tuple[CaseFile, Tensors]]:
     from zoo.verification.inspection import signature
     from zoo.verification.matching import adapted_feeds
 
-    evaluator = reference_evaluator(model)
+    evaluator = reference_evaluator(asking.model)
     if evaluator is None:
         return
     inputs = signature(evaluator.proto_.graph).inputs
-    for file in chosen(files)[:1]:
-        feeds = adapted_feeds(load_tensors(cases / "feeds" / file.name), inputs)
+    for file in asking.files[:1]:
+        feeds = adapted_feeds(load_tensors(asking.cases / "feeds" / file.name), inputs)
         if sum(array.size for array in feeds.values()) <= MAX_REFERENCE_ELEMENTS:
             yield file, reference_run(evaluator, feeds)
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Optional
 
 from zoo.records import Tolerance, record
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from zoo.records import SourceDescription
 
 
 @record
@@ -58,10 +61,44 @@ UNSTEADY = ON_THE_BOUNDARY | {"large", "zeros", "small"}
 
 
 @record
+class Coarseness:
+    """What a class of coarse arithmetic may do: the error of one element, and the root mean square of all,
+    in steps. A step is 1 for outputs of at most 16 bits, else a 128th of the output's largest element."""
+
+    name: str
+    most: float
+    rms: float
+    why: str
+
+
+CLASSES = {
+    "quantised": Coarseness(
+        "quantised", 8.0, 2.0, "int8 arithmetic rounds at every layer, and runtimes round differently"
+    ),
+    "dynamic-range": Coarseness(
+        "dynamic-range", 8.0, 2.0, "the source quantises activations at run time, the graph does not"
+    ),
+}
+"""Tolerance classes that a converter may name in its notes (``tolerance class quantised: …``)."""
+_CLASS = re.compile(r"tolerance class ([a-z-]+)")
+_SHORT = frozenset({"int8", "uint8", "int16", "uint16"})
+
+
+def class_of(description: SourceDescription) -> Optional[str]:
+    """The tolerance class that the converter's notes name, None where they name none that is known.
+
+    Of two the quantised one: what holds for all of a model holds for the part of it that is coarser.
+    """
+    named = {name for note in description.notes for name in _CLASS.findall(note)}
+    return next((name for name in CLASSES if name in named), None)
+
+
+@record
 class Policy:
     """How outputs are judged. `tolerance`, where given, replaces the defaults by dtype."""
 
     tolerance: Optional[Tolerance] = None
+    tolerance_class: Optional[str] = None
     precision: Optional[str] = None
     """A coarser format than the outputs show, such as ``"float16"`` inside a graph with float32 outputs."""
 
@@ -88,8 +125,9 @@ class Noise:
 class Limit:
     """The bound ``atol + rtol·|expected| + factor·noise`` for one output of one case.
 
-    `basis` is ``"tolerance"`` (given), ``"noise"`` (measured) or ``"dtype"`` (the default). `usual` is the
-    default bound: what is beyond it and still inside the noise is counted apart.
+    `basis` is ``"tolerance"`` (given), ``"noise"`` (measured), ``"dtype"`` (the default) or the name of a
+    tolerance class. `usual` is the default bound: what is beyond it and still inside the noise is counted
+    apart. `rms` bounds the root mean square of all errors.
     """
 
     precision: Precision
@@ -98,6 +136,7 @@ class Limit:
     basis: str
     factor: float = 0.0
     usual: Optional[Tolerance] = None
+    rms: Optional[float] = None
 
     def of(self, expected: np.ndarray, noise: Optional[np.ndarray]) -> np.ndarray:
         """The bound of each element, float64."""
@@ -129,6 +168,13 @@ def limit_for(precision: Precision, scale: float, policy: Policy, noise: Optiona
     atol = scale * (ulp + factor * noise.level)
     # A noise above the default bound everywhere is the model's condition, not single elements that jump.
     return Limit(precision, ulp, atol, "noise", factor, usual if atol < usual.atol else None)
+
+
+def class_limit(name: str, precision: Precision, dtype: str, scale: float) -> Limit:
+    """The bound of a tolerance class for an output of `dtype` whose largest element is `scale`."""
+    coarse = CLASSES[name]
+    step = 1.0 if dtype in _SHORT else scale / 128
+    return Limit(precision, 0.0, coarse.most * step, name, rms=coarse.rms * step)
 
 
 def noise_level(values: np.ndarray, scale: float) -> float:

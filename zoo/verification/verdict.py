@@ -6,11 +6,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import field
 
 from zoo.records import CaseResult, OutputComparison, Tolerance, VerificationReport, record
-from zoo.verification.tolerances import PRECISIONS, Policy
+from zoo.verification.tolerances import CLASSES, PRECISIONS, Policy
 
 VERIFIED = "verified"
 MISMATCH = "mismatch"
 UNPROVEN = "unproven"
+
+
+OPTIMISER_OFF = (
+    "verified with ONNX Runtime's graph optimisations off, for they change what it computes: run it with"
+    " ORT_DISABLE_ALL, or with ORT_ENABLE_BASIC where that agrees"
+)
 
 
 @record
@@ -21,6 +27,7 @@ class Evidence:
     versions: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
+    optimisation: str = "all"
 
 
 DEFAULT = Evidence()
@@ -45,6 +52,8 @@ def verdict(cases: Sequence[CaseResult], evidence: Evidence = DEFAULT) -> Verifi
         versions=evidence.versions,
         seconds=evidence.seconds,
         notes=(*evidence.notes, *_notes(cases, evidence)),
+        tolerance_class=evidence.policy.tolerance_class,
+        optimisation=evidence.optimisation,
     )
 
 
@@ -73,15 +82,23 @@ def _notes(cases: Sequence[CaseResult], evidence: Evidence) -> Iterator[str]:
     yield from _constant_outputs(cases)
     if evidence.policy.tolerance is None:
         yield from _bases(cases)
+    if evidence.optimisation != "all":
+        yield OPTIMISER_OFF
     yield from dict.fromkeys(n for c in cases for o in c.outputs for n in o.details.get("notes", ()))
 
 
 def _bases(cases: Sequence[CaseResult]) -> Iterator[str]:
+    """What the errors were judged by."""
     bases = {output.details.get("bound", {}).get("basis") for case in cases for output in case.outputs}
     if bases & {"noise", "dtype"}:
         measured = "in units of the source's measured rounding noise" if "noise" in bases else None
         default = "by dtype, for want of a measured noise" if "dtype" in bases else None
         yield f"errors are judged {' and '.join(filter(None, (measured, default)))}"
+    for coarse in (CLASSES[basis] for basis in CLASSES if basis in bases):
+        yield (
+            f"tolerance class {coarse.name}: {coarse.why}; an element may be off by {coarse.most:g} steps of"
+            f" 128, all of them by {coarse.rms:g} in the root mean square"
+        )
 
 
 def _constant_outputs(cases: Sequence[CaseResult]) -> Iterator[str]:

@@ -71,6 +71,24 @@ def wrap_input(proto, node, index, *ops):
     return insert_before(proto, node, *made)
 
 
+def maker(proto, name):
+    """The node that makes a value."""
+    return next(node for node in proto.graph.node if name in node.output)
+
+
+def wrap_output(proto, node, *ops):
+    """Send what `node` makes through `ops`, each ``(op_type, second input)``."""
+    target = node.output[0]
+    node.output[0] = f"{target}_bare"
+    place = list(proto.graph.node).index(node)
+    for i, (op_type, extra) in enumerate(ops):
+        name = target if i == len(ops) - 1 else f"{target}_{i}"
+        source = node.output[0] if i == 0 else f"{target}_{i - 1}"
+        inputs = [extra, source] if op_type == "Gather" else [source, extra]
+        proto.graph.node.insert(place + 1 + i, helper.make_node(op_type, inputs, [name]))
+    return proto
+
+
 def bypass(proto, node):
     """Take a node with one input and one output out of the graph."""
     source, target = node.input[0], node.output[0]

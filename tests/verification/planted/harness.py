@@ -4,25 +4,20 @@ in one process."""
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass, field
-from itertools import chain
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import onnx
 
-from zoo.errors import VerificationError
-from zoo.jobs import CaseFile, CaseList
+from zoo import wire
+from zoo.appeal import Hearing, decided
+from zoo.jobs import NOISE, OPINIONS, RUN, CaseList, Job
 from zoo.records import Artifact, ConversionRequest, SourceDescription, VerificationReport
-from zoo.tensors import load_tensors, save_tensors
-from zoo.verification.evidence import Answers, judge
-from zoo.verification.feeds import FeedMaker, make_feeds
-from zoo.verification.matching import adapted_feeds
-from zoo.verification.noise import NoiseMeter
-from zoo.verification.opinions import QUICK, write_opinions
-from zoo.verification.runtime import Session
-from zoo.verification.search import decision_feeds
+from zoo.verification.asking import ask
+from zoo.verification.evidence import Answers
 from zoo.verification.tolerances import Policy
+from zoo.worker import noise_of_loaded, run_model, write_all_opinions
 
 
 @dataclass
@@ -51,46 +46,35 @@ class Subject:
     def convert(self, model: Any = None) -> onnx.ModelProto:
         return self.converter.convert(self.model if model is None else model, self.request)
 
-    def judge(self, proto: onnx.ModelProto, variants=QUICK) -> VerificationReport:
-        runtime = self.folder / "runtime"
-        shutil.rmtree(runtime, ignore_errors=True)
-        (runtime / "outputs").mkdir(parents=True)
-        onnx.save(proto, str(runtime / "model.onnx"))
-        session = Session(runtime / "model.onnx")
-        files = tuple(self._run(session, file) for file in self.cases.cases if file.refusal is None)
-        write_opinions(runtime / "model.onnx", self.cases.cases, self.folder, runtime, variants)
-        source, ran = Answers(self.cases, self.folder), Answers(CaseList(files, {}), runtime)
-        return judge(source, ran, self.description, Policy())
+    def judge(self, proto: onnx.ModelProto) -> VerificationReport:
+        """What `zoo verify` says of a graph: a first look, and where it fails the others."""
+        path = self._fresh("runtime") / "model.onnx"
+        onnx.save(proto, str(path))
+        runtime = self._again(Job(RUN, model=path))
+        sides = (Answers(self.cases, self.folder), Answers(_cases(runtime), runtime))
+        again = lambda job: self._again(replace(job, model=path))  # noqa: E731
+        return decided(Hearing(*sides, self.description, Policy(), again, _cases))[0]
+
+    def _again(self, job: Job) -> Path:
+        job = replace(job, request=self.request, cases=self.folder)
+        out = self._fresh(f"runtime/{job.action}-{job.optimisation}")
+        if job.action == NOISE:
+            noise_of_loaded(self.converter, self.model, job, out)
+        else:
+            (write_all_opinions if job.action == OPINIONS else run_model)(job, out)
+        return out
+
+    def _fresh(self, name: str) -> Path:
+        folder = self.folder / name
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        return folder
 
     def _answered(self) -> CaseList:
-        for name in ("feeds", "outputs"):
-            (self.folder / name).mkdir(parents=True, exist_ok=True)
-        meter = NoiseMeter(self.converter, self.model, self.description)
-        files = []
+        cases = CaseList(ask(self.converter, self.model, self.description, self.request, self.folder), {})
+        (self.folder / "cases.json").write_text(wire.dumps(cases), encoding="utf-8")
+        return cases
 
-        def predict(feeds):
-            return self.converter.predict(self.model, feeds)
 
-        maker = FeedMaker(self.description, 0, None)
-        searched = decision_feeds(maker, predict, self.description)
-        for number, (case, feeds) in enumerate(chain(make_feeds(self.description), searched)):
-            file = CaseFile(case, number)
-            try:
-                answer = predict(feeds)
-            except Exception as error:  # noqa: BLE001 - whatever the source refuses is a skipped case
-                files.append(CaseFile(case, number, refusal=str(error)[:200]))
-                continue
-            save_tensors(self.folder / "feeds" / file.name, feeds)
-            save_tensors(self.folder / "outputs" / file.name, answer)
-            meter.write(self.folder, file.name, feeds, answer)
-            files.append(file)
-        return CaseList(tuple(files), {})
-
-    def _run(self, session: Session, file: CaseFile) -> CaseFile:
-        feeds = adapted_feeds(load_tensors(self.folder / "feeds" / file.name), session.inputs)
-        try:
-            outputs = session.run(feeds)
-        except VerificationError as error:
-            return CaseFile(file.case, file.number, refusal=error.message)
-        save_tensors(self.folder / "runtime" / "outputs" / file.name, outputs)
-        return file
+def _cases(folder: Path) -> CaseList:
+    return wire.loads(CaseList, (folder / "cases.json").read_text(encoding="utf-8"))

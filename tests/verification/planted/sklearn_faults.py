@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 import numpy as np
-from onnx import TensorProto, helper
+from onnx import TensorProto, numpy_helper
 
-from tests.verification.planted.edits import attribute, bypass, insert_before, nodes, set_attribute
+from tests.verification.planted.edits import (
+    add_constant,
+    array,
+    attribute,
+    bypass,
+    maker,
+    nodes,
+    replace,
+    set_attribute,
+    wrap_input,
+    wrap_output,
+)
 
 SEED = np.random.RandomState(0)
 X = SEED.randn(200, 4).astype(np.float32)
@@ -71,91 +82,86 @@ def text():
 
 
 def tree_node(graph):
-    return next(node for node in graph.graph.node if node.op_type.startswith("TreeEnsemble"))
+    return nodes(graph, "TreeEnsemble")[0]
+
+
+def tree_table(graph, name):
+    return numpy_helper.to_array(attribute(tree_node(graph), name).t).copy()
 
 
 def threshold_rounded_up(graph, model):
     """One float32 step up at every split: what rounding to nearest does to half of them."""
-    values = attribute(tree_node(graph), "nodes_values")
-    leaf = [mode == b"LEAF" for mode in attribute(tree_node(graph), "nodes_modes").strings]
-    old = np.array(values.floats, np.float32)
-    higher = np.where(leaf, old, np.nextafter(old, np.float32(9)))
-    set_attribute(tree_node(graph), "nodes_values", higher.tolist())
+    splits = tree_table(graph, "nodes_splits")
+    higher = np.nextafter(splits.astype(np.float32), np.float32(9)).astype(splits.dtype)
+    set_attribute(tree_node(graph), "nodes_splits", numpy_helper.from_array(higher))
     return graph
 
 
 def less_for_less_or_equal(graph, model):
-    modes = attribute(tree_node(graph), "nodes_modes").strings
-    set_attribute(tree_node(graph), "nodes_modes", [b"BRANCH_LT" if m == b"BRANCH_LEQ" else m for m in modes])
+    modes = np.ones_like(tree_table(graph, "nodes_modes"))
+    set_attribute(tree_node(graph), "nodes_modes", numpy_helper.from_array(modes))
     return graph
 
 
 def leaf_off_by_a_thousandth(graph, model):
-    node = tree_node(graph)
-    name = "class_weights" if attribute(node, "class_weights") else "target_weights"
-    weights = list(attribute(node, name).floats)
-    weights[5] += 1e-3
-    set_attribute(node, name, weights)
+    """In the table of what each leaf gives."""
+    name = next(tensor.name for tensor in graph.graph.initializer if list(tensor.dims)[1:] == [3])
+    table = array(graph, name)
+    table[5, 1] += 1e-3
+    return replace(graph, name, table)
+
+
+def nan_sent_to_the_wrong_leaf(graph, model):
+    sides = attribute(tree_node(graph), "nodes_missing_value_tracks_true").ints
+    set_attribute(tree_node(graph), "nodes_missing_value_tracks_true", [1 - side for side in sides])
     return graph
 
 
 def labels_exchanged(graph, model):
-    node = tree_node(graph)
-    labels = list(attribute(node, "classlabels_int64s").ints)
-    set_attribute(node, "classlabels_int64s", [labels[1], labels[0], *labels[2:]])
-    return graph
+    node = nodes(graph, "ArgMax")[0]
+    order = add_constant(graph, "exchanged", np.array([1, 0, 2]))
+    return wrap_output(graph, node, ("Gather", order))
 
 
 def labels_cut_to_int32(graph, model):
-    name = graph.graph.output[0].name
-    maker = next(node for node in graph.graph.node if name in node.output)
-    maker.output[list(maker.output).index(name)] = "uncut"
-    graph.graph.node.append(helper.make_node("Cast", ["uncut"], ["cut"], to=TensorProto.INT32))
-    graph.graph.node.append(helper.make_node("Cast", ["cut"], [name], to=TensorProto.INT64))
-    return graph
+    node = maker(graph, "label")
+    return wrap_input(graph, node, 0, ("Cast", [], {"to": TensorProto.INT32}), ("Cast", [], {"to": 7}))
 
 
 def coefficient_off_by_a_thousandth(graph, model):
-    node = nodes(graph, "LinearClassifier")[0]
-    weights = list(attribute(node, "coefficients").floats)
+    name = nodes(graph, "MatMul")[0].input[1]
+    weights = array(graph, name)
     weights[2] += 1e-3
-    set_attribute(node, "coefficients", weights)
-    return graph
+    return replace(graph, name, weights)
 
 
 def intercept_lost(graph, model):
-    set_attribute(nodes(graph, "LinearClassifier")[0], "intercepts", [0.0, 0.0, 0.0])
-    return graph
+    name = nodes(graph, "Add")[0].input[1]
+    return replace(graph, name, np.zeros_like(array(graph, name)))
 
 
 def link_lost(graph, model):
     return bypass(graph, nodes(graph, "Exp")[0])
 
 
-def as_converted(graph, model):
-    """skl2onnx's own conversion, as it is."""
-    return graph
+def sigmoid_of_twice_the_score(graph, model):
+    two = add_constant(graph, "two", np.float64(2))
+    return wrap_input(graph, nodes(graph, "Neg")[0], 0, ("Mul", [two], {}))
 
 
 def rows_rounded_to_half(graph, model):
     """Feeds rounded to float16 on the way in."""
-    name = graph.graph.input[0].name
-    for node in graph.graph.node:
-        node.input[:] = ["short" if item == name else item for item in node.input]
-    first = graph.graph.node[0]
-    made = [
-        helper.make_node("Cast", [name], ["half"], to=TensorProto.FLOAT16),
-        helper.make_node("Cast", ["half"], ["short"], to=TensorProto.FLOAT),
-    ]
-    return insert_before(graph, first, *made)
+    node = nodes(graph, "MatMul")[0]
+    half = ("Cast", [], {"to": TensorProto.FLOAT16})
+    return wrap_input(graph, node, 0, half, ("Cast", [], {"to": TensorProto.DOUBLE}))
 
 
 # What skl2onnx 1.20 gets wrong by itself, measured: these need no planting.
 UPSTREAM = {
-    "forest_with_nan": (forest_with_nan, {"nan": True}, "NaN sent to the wrong leaf"),
-    "boosted_poisson": (boosted_poisson, {}, "missing link function"),
-    "discriminant": (discriminant, {}, "sigmoid of twice the score"),
-    "words": (text, {"text": True}, "tokenizer drops accents and scripts"),
+    "skl2onnx_forest_with_nan": (forest_with_nan, "NaN sent to the wrong leaf"),
+    "skl2onnx_boosted_poisson": (boosted_poisson, "missing link function"),
+    "skl2onnx_discriminant": (discriminant, "sigmoid of twice the score"),
+    "skl2onnx_words": (text, "tokenizer drops accents and scripts"),
 }
 
 FAULTS = {
@@ -163,11 +169,14 @@ FAULTS = {
         forest,
         (threshold_rounded_up, less_for_less_or_equal, leaf_off_by_a_thousandth, labels_exchanged),
     ),
+    "forest_with_nan": (forest_with_nan, (nan_sent_to_the_wrong_leaf, threshold_rounded_up)),
     "logistic": (
         logistic,
         (labels_cut_to_int32, coefficient_off_by_a_thousandth, intercept_lost, rows_rounded_to_half),
     ),
     "poisson": (poisson, (link_lost,)),
+    "boosted_poisson": (boosted_poisson, (link_lost,)),
+    "discriminant": (discriminant, (sigmoid_of_twice_the_score,)),
 }
 
 
@@ -206,9 +215,10 @@ def _regressors():
 
 
 def honest():
-    """Fitted models whose conversion by skl2onnx 1.20 is right."""
+    """Fitted models without a fault."""
     for name, model in _classifiers():
         yield name, lambda model=model: model.fit(X, CLASSES)
+    yield "words", text
     for name, model in _regressors():
         target = COUNTS + 1 if name == "gamma" else SCORES
         yield name, lambda model=model, target=target: model.fit(X, target)

@@ -9,10 +9,21 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
-from tests.verification.planted import sklearn_faults, torch_faults, torch_subjects
+from converters.from_sklearn import SklearnConverter
+from converters.from_tensorflow import TensorFlowConverter
+from converters.from_tflite import TFLiteConverter
+from converters.from_torch import TorchConverter
+from tests.verification.planted import (
+    keras_faults,
+    keras_subjects,
+    sklearn_faults,
+    torch_faults,
+    torch_subjects,
+)
 from tests.verification.planted.edits import copied
 from tests.verification.planted.harness import Subject
-from tests.verification.planted.sources import PlainSklearn, PreciseTorch
+from tests.verification.planted.sources import Upstream
+from zoo.records import Artifact, ConversionRequest
 
 TEXT_FEEDS = {"feeds": {"ids": {"low": 0, "high": 49}, "mask": {"low": 0, "high": 1}}}
 
@@ -33,12 +44,16 @@ class Entry:
 def entries() -> Iterator[Entry]:
     for name, faults in torch_faults.FAULTS.items():
         yield Entry(name, "PyTorch", lambda name=name: _torch(name), faults)
+    for name, faults in keras_faults.FAULTS.items():
+        yield Entry(name, "Keras", lambda name=name: _keras(name), faults)
+    for name, faults in keras_faults.LITE_FAULTS.items():
+        yield Entry(name, "TensorFlow Lite", lambda name=name: _lite(name), faults)
     for name, (make, faults) in sklearn_faults.FAULTS.items():
-        yield Entry(name, "scikit-learn", lambda make=make: _sklearn(make, {}), faults)
+        yield Entry(name, "scikit-learn", lambda make=make: _sklearn(make), faults)
     for name, make in sklearn_faults.honest():
-        yield Entry(name, "scikit-learn", lambda make=make, name=name: _sklearn(make, {}, name))
-    for name, (make, options, why) in sklearn_faults.UPSTREAM.items():
-        yield Entry(name, "scikit-learn", lambda m=make, o=options: _sklearn(m, o), upstream=why)
+        yield Entry(name, "scikit-learn", lambda make=make, name=name: _sklearn(make, name))
+    for name, (make, why) in sklearn_faults.UPSTREAM.items():
+        yield Entry(name, "scikit-learn", lambda m=make, n=name: _sklearn(m, n, Upstream()), upstream=why)
 
 
 @lru_cache(maxsize=None)
@@ -60,11 +75,24 @@ def planted(name: str, fault: str) -> Any:
 def _torch(name: str) -> Subject:
     model, inputs = getattr(torch_subjects, name)()
     options = TEXT_FEEDS if name == "text" else {}
-    return Subject(PreciseTorch(), model, _folder(name), options, inputs)
+    return Subject(TorchConverter(), model, _folder(name), options, inputs)
 
 
-def _sklearn(make: Callable[[], Any], options: dict[str, Any], name: str = "") -> Subject:
-    return Subject(PlainSklearn(), make(), _folder(name or make.__name__), options)
+def _keras(name: str) -> Subject:
+    return Subject(TensorFlowConverter(), getattr(keras_subjects, name)(), _folder(name))
+
+
+def _lite(name: str) -> Subject:
+    folder = _folder(name)
+    path = folder / "source.tflite"
+    path.write_bytes(getattr(keras_subjects, name)())
+    converter = TFLiteConverter()
+    request = ConversionRequest(Artifact(path, "0" * 64, 0), "tflite", "model")
+    return Subject(converter, converter.load(request.artifact, request), folder)
+
+
+def _sklearn(make: Callable[[], Any], name: str = "", converter: Any = None) -> Subject:
+    return Subject(converter or SklearnConverter(), make(), _folder(name or make.__name__))
 
 
 def _folder(name: str) -> Path:
