@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -109,7 +110,7 @@ def _links(packages: tuple[Path, ...], folder: Path) -> Path:
     folder.mkdir(exist_ok=True)
     for path in packages:
         link = folder / path.name
-        if not link.is_symlink():
+        with suppress(FileExistsError):
             link.symlink_to(path)
     return folder
 

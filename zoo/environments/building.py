@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from zoo.environments import stored
-from zoo.environments.installing import installer
+from zoo.environments.installing import Installer
 from zoo.environments.locks import Lock
 from zoo.environments.pythons import Interpreter, find_python
 from zoo.environments.stored import Environment
@@ -30,7 +30,7 @@ def build(lock: Lock, store: Store, say: Say = _silent) -> Environment:
     found = stored.ready(lock, store)
     if found is not None:
         return found
-    with store.lock(f"environment-{lock.key}"):
+    with storing(store.root), store.lock(f"environment-{lock.key}"):
         found = stored.ready(lock, store)
         return found or _built(lock, store, say)
 
@@ -38,15 +38,14 @@ def build(lock: Lock, store: Store, say: Say = _silent) -> Environment:
 def _built(lock: Lock, store: Store, say: Say) -> Environment:
     stored.sweep(store)
     folder = stored.root_of(store) / f"{lock.key}.{owner_token()}"
-    with storing(folder):
-        make_folder(folder.parent)
-    work = installer(lock, folder, lambda text: say(f"environment {lock.name}: {text}"))
-    python = find_python(lock.python, needs_pip=work.uv is None)
+    make_folder(folder.parent)
+    uv = shutil.which("uv")
+    python = find_python(lock.python, has_uv=uv is not None)
+    work = Installer(lock, folder, python, uv, lambda text: say(f"environment {lock.name}: {text}"))
     try:
-        with storing(folder):
-            work.make(python)
-            work.install()
-            work.check()
+        work.make()
+        work.install()
+        work.check()
         return stored.publish(_environment(lock, python, folder), lock, store)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)

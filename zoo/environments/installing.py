@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -37,10 +36,12 @@ _LINES_KEPT = 400
 
 @record
 class Installer:
-    """Installs into `folder`; `uv` is the program, None where pip does it. `say` is told each step."""
+    """Installs into `folder` for `base`: with the program `uv`, with pip where it is None. `say` is told each
+    step."""
 
     lock: Lock
     folder: Path
+    base: Interpreter
     uv: str | None
     say: Say
 
@@ -48,11 +49,13 @@ class Installer:
     def python(self) -> Path:
         return self.folder / "bin" / "python"
 
-    def make(self, interpreter: Interpreter) -> None:
+    def make(self) -> None:
         """Create the empty virtual environment."""
-        self.say(f"creating it with Python {interpreter.version} ({interpreter.program})")
-        program = str(interpreter.program)
-        plain = [program, "-I", "-m", "venv", str(self.folder)]
+        self.say(f"creating it with Python {self.base.version} ({self.base.program})")
+        program = str(self.base.program)
+        # A pip of its own takes three seconds to install, and nobody needs it afterwards.
+        bare = ["--without-pip"] if self.base.pip else []
+        plain = [program, "-I", "-m", "venv", *bare, str(self.folder)]
         quick = [str(self.uv), "venv", "--quiet", "--no-project", "--python", program, str(self.folder)]
         self._run(quick if self.uv else plain)
 
@@ -88,7 +91,10 @@ class Installer:
         if names:
             flags += ["--no-build-isolation"]
         if self.uv is None:
-            return [str(self.python), "-I", "-m", "pip", "install", "--no-input", *flags, "-r", str(listed)]
+            pip = [str(self.python), "-I", "-m", "pip"]
+            if self.base.pip:
+                pip = [str(self.base.program), "-I", "-m", "pip", "--python", str(self.python)]
+            return [*pip, "install", "--no-input", *flags, "-r", str(listed)]
         install = [self.uv, "pip", "install", "--no-config", "--compile-bytecode"]
         return [*install, "--python", str(self.python), *_as_pip_is_configured(), *flags, "-r", str(listed)]
 
@@ -119,11 +125,6 @@ class Installer:
         # The lock decides: what else constrains versions could only contradict it.
         own = {"PIP_CONSTRAINT": os.devnull, "PIP_USER": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
         return {**kept, **own, "UV_NO_PROGRESS": "1", **self.lock.variables}
-
-
-def installer(lock: Lock, folder: Path, say: Say) -> Installer:
-    """The installer that works here."""
-    return Installer(lock, folder, shutil.which("uv"), say)
 
 
 def _plain(need: str) -> str:

@@ -17,24 +17,32 @@ _MINORS = range(15, 5, -1)
 _PROBE = """
 import json, sys
 try:
-    import ensurepip, venv
-    pip = True
+    import venv
+    try:
+        from importlib.metadata import version
+        pip = [int(part) for part in version("pip").split(".")[:2]] >= [22, 3]
+    except Exception:
+        pip = False
+    import ensurepip
+    makes = True
 except ImportError:
-    pip = False
-print(json.dumps({"version": "%d.%d.%d" % sys.version_info[:3], "pip": pip}))
+    makes = "venv" in sys.modules and pip
+print(json.dumps({"version": "%d.%d.%d" % sys.version_info[:3], "pip": pip, "makes": makes}))
 """
 
 
 @record
 class Interpreter:
-    """A Python: its program, its version, and whether it can make an environment with pip."""
+    """A Python: its program and version, whether its own pip can install into another Python (22.3), and
+    whether it can make an environment without uv."""
 
     program: Path
     version: str
     pip: bool
+    makes: bool
 
 
-def find_python(specifier: str, needs_pip: bool = True) -> Interpreter:
+def find_python(specifier: str, has_uv: bool = False) -> Interpreter:
     """The first Python that `specifier` (such as ``">=3.9,<3.12"``) allows, this one before all others.
 
     Raises `MissingPythonError`, which says how to get one.
@@ -42,15 +50,15 @@ def find_python(specifier: str, needs_pip: bool = True) -> Interpreter:
     from packaging.specifiers import SpecifierSet
 
     allowed = SpecifierSet(specifier)
-    without_pip = []
+    helpless = []
     for program in _candidates(specifier):
         found = probed(program)
         if found is None or not allowed.contains(found.version):
             continue
-        if found.pip or not needs_pip:
+        if found.makes or has_uv:
             return found
-        without_pip.append(found)
-    raise _missing(specifier, without_pip)
+        helpless.append(found)
+    raise _missing(specifier, helpless)
 
 
 def _candidates(specifier: str) -> Iterator[Path]:
@@ -102,7 +110,7 @@ def probed(program: Path) -> Interpreter | None:
     """What a program says that it is; None where it is no Python that starts."""
     try:
         said = subprocess.run(
-            [str(program), "-I", "-S", "-c", _PROBE],
+            [str(program), "-I", "-c", _PROBE],
             capture_output=True,
             check=False,
             timeout=30,
@@ -111,14 +119,14 @@ def probed(program: Path) -> Interpreter | None:
         facts = json.loads(said.stdout)
     except (OSError, ValueError, subprocess.TimeoutExpired):
         return None
-    return Interpreter(program, facts["version"], facts["pip"])
+    return Interpreter(program, **facts)
 
 
-def _missing(specifier: str, without_pip: list[Interpreter]) -> MissingPythonError:
+def _missing(specifier: str, helpless: list[Interpreter]) -> MissingPythonError:
     wanted = next(f"3.{minor}" for minor in (*_MINORS, 11) if _may_be(specifier, minor))
     ways = f"`pyenv install {wanted}`, `uv python install {wanted}`, or your system's package python{wanted}"
-    if without_pip:
-        program = without_pip[0].program
+    if helpless:
+        program = helpless[0].program
         return MissingPythonError(
             f"{program} cannot make environments: its ensurepip or venv is missing",
             hint=f"Debian and Ubuntu: apt install python{wanted}-venv; or {ways}; or install uv.",
