@@ -18,6 +18,7 @@ from converters.classical.columns import Column, Features, Matrix, Table
 from converters.classical.emit import emitter
 from converters.classical.facts import Feature
 from converters.classical.graph import Graph
+from converters.classical.releases import column_names
 from zoo.errors import MissingInputError
 from zoo.records import TensorSpec, record
 
@@ -65,7 +66,7 @@ def layout(model: Any, asked: Asked = NOTHING_ASKED) -> Layout:
     """What a fitted model reads. Raises `UnsupportedModelError` for a step without emitter."""
     writer = emitter(model, Graph())
     features = tuple(writer.facts())
-    names = tuple(map(str, getattr(model, "feature_names_in_", ())))
+    names = tuple(column_names(model))
     if writer.reads_texts:
         return Layout("texts", features[:1])
     if names:

@@ -113,7 +113,7 @@ def _old_modules() -> Iterator[None]:
     """
     from importlib import import_module
 
-    added = "_loss" not in sys.modules
+    added = "_loss" not in sys.modules and _has_module("sklearn._loss._loss")
     if added:
         sys.modules["_loss"] = import_module("sklearn._loss._loss")
     try:
@@ -121,6 +121,15 @@ def _old_modules() -> Iterator[None]:
     finally:
         if added:
             del sys.modules["_loss"]
+
+
+def _has_module(name: str) -> bool:
+    from importlib.util import find_spec
+
+    try:
+        return find_spec(name) is not None
+    except ModuleNotFoundError:  # its package: before scikit-learn 0.24
+        return False
 
 
 def _refuse_known_wrong(saved_by: Sequence[tuple[str, str]]) -> None:

@@ -5,6 +5,8 @@ Source: sklearn/ensemble/{_weight_boosting.py,_bagging.py} (1.9).
 - AdaBoostClassifier (SAMME): each member adds its weight to the class it predicts and takes
   weight / (classes - 1) from the others, in order; divided by the sum of weights. Two classes: the
   second where (second - first) is above 0. Probabilities: softmax of the decision over classes - 1.
+- AdaBoostClassifier (SAMME.R, before 1.6): each member adds (classes - 1) times its log probabilities,
+  clipped at eps, less their mean. SAMME before 1.3: a member takes nothing from the others.
 - AdaBoostRegressor: the weighted median: members sorted by answer, the first at which the running
   weight reaches half of all.
 - BaggingClassifier: mean of the members' probabilities in order, each at the places of the classes it saw;
@@ -31,6 +33,7 @@ from converters.classical.families.trees import (
     summed_in_order,
     tree_of,
 )
+from converters.classical.releases import class_shares, has_parameter, release
 
 if TYPE_CHECKING:
     import numpy as np
@@ -126,15 +129,43 @@ class AdaBoostClassifier(Ensemble):
         import numpy as np
 
         classes = self.estimator.classes_
+        if self.is_real:
+            p = class_shares(_leaf_values(member))
+            logs = np.log(np.clip(p, np.finfo(np.float64).eps, None))
+            part = logs - (1.0 / len(classes)) * logs.sum(axis=1)[:, np.newaxis]
+            said: np.ndarray = (len(classes) - 1) * part
+            return said
         chosen = member.classes_[_leaf_values(member).argmax(axis=1)]
-        return np.where(chosen[:, None] == classes[None, :], weight, -1 / (len(classes) - 1) * weight)
+        return np.where(chosen[:, None] == classes[None, :], weight, self.penalty(weight))
+
+    @property
+    def is_real(self) -> bool:
+        """Whether members add log probabilities: SAMME.R, until scikit-learn 1.5."""
+        return has_parameter(self.estimator, "algorithm") and self.estimator.algorithm == "SAMME.R"
+
+    def penalty(self, weight: float) -> float:
+        """What a member adds to the classes that it does not predict."""
+        return 0.0 if release() < (1, 3) else -1 / (len(self.estimator.classes_) - 1) * weight
 
     def _said(self, index: int, weight: float, X: Features) -> Value:
         """What a member adds, [N, classes]."""
         graph, classes = self.graph, self.estimator.classes_
+        if self.is_real:
+            return self._log_odds(index, X)
         label = idioms.upright(graph, self.answer(index, "predict", X))
         hit = graph.cast(idioms.one_hot(graph, self._code(label), len(classes)), "bool")
-        return graph.where(hit, graph.constant(weight), graph.constant(-1 / (len(classes) - 1) * weight))
+        return graph.where(hit, graph.constant(weight), graph.constant(self.penalty(weight)))
+
+    def _log_odds(self, index: int, X: Features) -> Value:
+        """What a member of SAMME.R adds, [N, classes]."""
+        import numpy as np
+
+        graph, count = self.graph, len(self.estimator.classes_)
+        p = self.answer(index, "predict_proba", X)
+        eps = np.array(np.finfo(p.dtype).eps, dtype=p.dtype)
+        logs = graph.op("Log", graph.op("Max", p, eps))
+        mean = graph.mul(idioms.row_sum(graph, logs), 1.0 / count)
+        return graph.cast(graph.mul(graph.sub(logs, mean), float(count - 1)), "float64")
 
     def _code(self, label: Value) -> Value:
         """The place of a label among the classes."""
@@ -230,7 +261,9 @@ class BaggingClassifier(Ensemble):
 
         graph, members = self.graph, self.members
         if self.are_trees:
-            table = np.concatenate([self._placed(_leaf_values(one), one.classes_) for one in members])
+            table = np.concatenate(
+                [self._placed(class_shares(_leaf_values(one)), one.classes_) for one in members]
+            )
             total = Votes(graph, self.tree_arrays(), table).total(single(graph, X))
         else:
             total = self.in_order([self._share(i, X) for i in range(len(members))])

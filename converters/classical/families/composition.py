@@ -19,6 +19,7 @@ from typing import Any, Sequence
 from converters.classical.columns import Features, Matrix, join, numeric, select
 from converters.classical.emit import Emitter, emit, emitter, transform
 from converters.classical.facts import Feature, merge, unknown
+from converters.classical.releases import column_names
 
 
 class Pipeline(Emitter):
@@ -111,7 +112,7 @@ class ColumnTransformer(Emitter):
         known = getattr(self.estimator, "_transformer_to_input_indices", {})
         if name in known:
             return [int(i) for i in known[name]]
-        return _resolved(columns, list(getattr(self.estimator, "feature_names_in_", [])), self.width)
+        return _resolved(columns, list(column_names(self.estimator)), self.width)
 
     def facts(self) -> list[Feature]:
         return self.facts_before([])

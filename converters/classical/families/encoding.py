@@ -21,6 +21,7 @@ from converters.classical import idioms
 from converters.classical.columns import Features, Matrix, columns
 from converters.classical.emit import Emitter
 from converters.classical.facts import Feature, categories
+from converters.classical.releases import dropped_categories, gives_sparse, one_hot_widths
 
 if TYPE_CHECKING:
     import numpy as np
@@ -91,7 +92,7 @@ class OneHotEncoder(Encoder):
 
         dtype = str(np.dtype(self.estimator.dtype))
         parts = []
-        widths = [int(width) for width in self.estimator._n_features_outs]
+        widths = one_hot_widths(self.estimator)
         for index, column in enumerate(columns(self.graph, X)):
             if widths[index]:
                 known = self.estimator.categories_[index]
@@ -99,7 +100,7 @@ class OneHotEncoder(Encoder):
                 parts.append(idioms.one_hot(self.graph, codes, widths[index], dtype))
         if not parts:
             return Matrix(idioms.broadcast_rows(self.graph, np.zeros(0, dtype)), 0)
-        return Matrix(idioms.concat(self.graph, parts), sum(widths), bool(self.estimator.sparse_output))
+        return Matrix(idioms.concat(self.graph, parts), sum(widths), gives_sparse(self.estimator))
 
     def codes(self, index: int) -> np.ndarray:
         """The output column of each category of a feature, -1 for a dropped one."""
@@ -116,7 +117,7 @@ class OneHotEncoder(Encoder):
         return int(self.codes(index)[infrequent[0]])
 
     def _dropped(self, index: int) -> int | None:
-        dropped = self.estimator._drop_idx_after_grouping
+        dropped = dropped_categories(self.estimator)
         return None if dropped is None or dropped[index] is None else int(dropped[index])
 
 
@@ -134,10 +135,12 @@ class OrdinalEncoder(Encoder):
 
     def codes(self, index: int) -> np.ndarray:
         """The float64 code of each category of a feature, missing ones as the encoder encodes them."""
+        import numpy as np
+
         codes = self.grouped(index).astype("float64")
-        missing = self.estimator._missing_indices.get(index)
+        missing = getattr(self.estimator, "_missing_indices", {}).get(index)
         if missing is not None:
-            codes[missing] = self.estimator.encoded_missing_value
+            codes[missing] = getattr(self.estimator, "encoded_missing_value", np.nan)
         return codes
 
     def _unknown(self) -> float:

@@ -30,6 +30,7 @@ from converters.classical.families.trees import (
     threshold_facts,
     tree_of,
 )
+from converters.classical.releases import path_lengths
 
 if TYPE_CHECKING:
     import numpy as np
@@ -140,8 +141,7 @@ class IsolationForest(Emitter):
         estimator, lengths = self.estimator, []
         for i, member in enumerate(estimator.estimators_):
             leaves = tree_of(member).leaves
-            depth = estimator._decision_path_lengths[i][leaves]
-            lengths.append(depth + estimator._average_path_length_per_tree[i][leaves] - 1.0)
+            lengths.append(path_lengths(estimator, i)[leaves] - 1.0)
         return lengths
 
     def score_samples(self, X: Features) -> Value:
@@ -152,7 +152,8 @@ class IsolationForest(Emitter):
         lengths = np.concatenate(self._lengths()).reshape(-1, 1)
         trees = self._trees()
         total = summed_in_order(graph, leaf_rows(graph, single(graph, X), trees), lengths, len(trees))
-        mean = float(_average_path_length([estimator._max_samples])[0]) * len(trees)
+        samples = getattr(estimator, "_max_samples", estimator.max_samples_)
+        mean = float(_average_path_length([samples])[0]) * len(trees)
         if mean == 0:
             return idioms.flat(graph, graph.add(graph.mul(total, 0.0), -0.5))
         exponent = graph.op("Neg", graph.div(idioms.flat(graph, total), mean))

@@ -28,6 +28,7 @@ from converters.classical.families.boosted import (
     with_sets,
 )
 from converters.classical.families.trees import Tree
+from converters.classical.releases import link_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -142,7 +143,7 @@ def _tree(nodes: np.ndarray, sets: dict[int, SetSplit], places: dict[SetSplit, i
 class HistGradientBoostingRegressor(HistGradientBoosting):
     def predict(self, X: Features) -> Value:
         raw = idioms.flat(self.graph, self.raw(X))
-        link = type(self.estimator._loss.link).__name__
+        link = link_name(self.estimator._loss)
         if link == "LogLink":
             return self.graph.op("Exp", raw)
         if link != "IdentityLink":

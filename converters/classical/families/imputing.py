@@ -18,6 +18,7 @@ from converters.classical import idioms
 from converters.classical.columns import Column, Features, Matrix, Table, columns, floats, join, numeric
 from converters.classical.emit import Emitter
 from converters.classical.facts import Feature, merge
+from converters.classical.releases import fitted_dtype
 from zoo.records import ColumnDomain
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class SimpleImputer(Emitter):
 
     @property
     def _objects(self) -> bool:
-        return bool(self.estimator._fit_dtype.kind == "O")
+        return bool(fitted_dtype(self.estimator).kind == "O")
 
     def kept(self) -> list[int]:
         """The features that are not dropped for having no observed value."""
@@ -47,7 +48,7 @@ class SimpleImputer(Emitter):
             floats(self.graph, X) if self.estimator.strategy in ("mean", "median") else numeric(self.graph, X)
         )
         kept = self.kept()
-        statistics = np.asarray(self.estimator.statistics_[kept], dtype=self.estimator._fit_dtype)
+        statistics = np.asarray(self.estimator.statistics_[kept], dtype=fitted_dtype(self.estimator))
         value = (
             whole.value if len(kept) == whole.width else idioms.take_columns(self.graph, whole.value, kept)
         )
@@ -100,7 +101,7 @@ class SimpleImputer(Emitter):
         marker = self.estimator.missing_values
         if isinstance(statistic, str):
             return Feature("string", ColumnDomain(categories=(statistic,)), _missing_text(marker))
-        dtype = {"i": "int64", "u": "int64"}.get(self.estimator._fit_dtype.kind)
+        dtype = {"i": "int64", "u": "int64"}.get(fitted_dtype(self.estimator).kind)
         numbers = [x for x in (statistic, marker) if isinstance(x, (int, float)) and x == x]
         return Feature(dtype, ColumnDomain(values=tuple(map(float, numbers))))
 

@@ -23,6 +23,7 @@ from converters.classical.columns import Features, numeric
 from converters.classical.emit import Emitter
 from converters.classical.facts import Feature, jumps
 from converters.classical.graph import Value
+from converters.classical.releases import class_shares
 from zoo.records import record
 
 if TYPE_CHECKING:
@@ -211,11 +212,14 @@ class TreeModel(Emitter):
     def facts(self) -> list[Feature]:
         return threshold_facts(self.trees(), self.width)
 
-    def outputs(self, X: Features) -> list[Value]:
+    def tables(self) -> list[np.ndarray]:
+        """The values of all leaves for each output, [leaves, classes or 1]."""
+        table = leaf_table(self.trees())
+        return [table[:, k, : self.class_count(k)] for k in range(table.shape[1])]
+
+    def outputs(self, X: Features, tables: Sequence[np.ndarray]) -> list[Value]:
         """One [N, classes or 1] mean leaf value for each output."""
         trees = self.trees()
-        table = leaf_table(trees)
-        tables = [table[:, k, : self.class_count(k)] for k in range(table.shape[1])]
         votes = [Votes(self.graph, list(map(tree_of, trees)), one) for one in tables]
         totals = [one.total(single(self.graph, X)) for one in votes]
         return totals if len(trees) == 1 else [self.graph.div(one, float(len(trees))) for one in totals]
@@ -279,13 +283,18 @@ def _adds_exactly(table: np.ndarray, count: int) -> bool:
 
 
 class TreeClassifier(TreeModel):
+    def shares(self) -> list[np.ndarray]:
+        return [class_shares(table) for table in self.tables()]
+
     def predict_proba(self, X: Features) -> Any:
-        results = self.outputs(X)
+        results = self.outputs(X, self.shares())
         return results[0] if self.estimator.n_outputs_ == 1 else results
 
     def predict(self, X: Features) -> Value:
         labels = self.estimator.classes_ if self.estimator.n_outputs_ > 1 else [self.estimator.classes_]
-        indices = [idioms.argmax(self.graph, output) for output in self.outputs(X)]
+        # A single tree compares what its leaves hold, even where that is not yet divided.
+        tables = self.shares() if len(self.trees()) > 1 else self.tables()
+        indices = [idioms.argmax(self.graph, output) for output in self.outputs(X, tables)]
         chosen = [idioms.classes(self.graph, names, index) for names, index in zip(labels, indices)]
         return chosen[0] if len(chosen) == 1 else idioms.stack(self.graph, chosen)
 
@@ -297,7 +306,7 @@ class TreeRegressor(TreeModel):
     def predict(self, X: Features) -> Value:
         graph, trees = self.graph, self.trees()
         if self.estimator.n_outputs_ > 1:
-            return idioms.concat(graph, self.outputs(X))
+            return idioms.concat(graph, self.outputs(X, self.tables()))
         leaves = [tree.tree_.value[tree_of(tree).leaves, 0, 0] for tree in trees]
         total = summed(graph, as_float32(graph, X), [tree_of(tree) for tree in trees], leaves)
         return idioms.flat(graph, total if len(trees) == 1 else graph.div(total, float(len(trees))))
