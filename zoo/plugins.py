@@ -43,6 +43,7 @@ CONVERTERS = {
     "mxnet": "converters.from_mxnet:MXNetConverter",
     "matlab": "converters.from_matlab:MatlabConverter",
     "jax": "converters.from_jax:JaxConverter",
+    "libsvm": "converters.from_libsvm:LibsvmConverter",
 }
 
 
