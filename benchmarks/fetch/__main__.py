@@ -24,13 +24,17 @@ def main() -> int:
     parser.add_argument("--no-docs", action="store_true", help="print only")
     options = parser.parse_args()
     parent = options.folder or next((p for p in [Path("/dev/shm")] if p.is_dir()), None)
-    with tempfile.TemporaryDirectory(dir=parent, prefix="zoo-bench-") as folder:
-        served, target = Path(folder, "served"), Path(folder, "got")
+    with (
+        tempfile.TemporaryDirectory(dir=parent, prefix="zoo-bench-") as folder,
+        tempfile.TemporaryDirectory(prefix="zoo-bench-") as disk,
+    ):
+        served = Path(folder, "served")
         served.mkdir()
         results = []
         for scenario in scenarios(served, quick=options.quick):
             if options.only is None or options.only in scenario.title:
                 print(f"{scenario.title} …", file=sys.stderr)
+                target = Path(disk if scenario.on_disk else folder, "got")
                 results.append((scenario, run(scenario, served, target, options.rounds)))
     text = as_markdown(results, options.rounds, in_memory=options.folder is None and parent is not None)
     print(text)

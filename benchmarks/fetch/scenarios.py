@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.fetch.measuring import Series, cleared, measured, python_client, serving
+from benchmarks.fetch.measuring import Run, Series, cleared, measured, python_client, serving
 
 MiB = 2**20
 
@@ -37,7 +37,9 @@ class Scenario:
     count: int = 1
     memory_limit: float | None = None
     """Peak memory in MB that `zoo` may have."""
-    rounds: int | None = None
+    warm: bool = False
+    """Whether each client fetched the same thing before: its own way of knowing that is measured."""
+    on_disk: bool = False
 
 
 def payload(folder: Path, size: int, number: int = 0) -> tuple[Path, str]:
@@ -72,12 +74,17 @@ def single(folder: Path, size: int, names: list[str]) -> dict[str, Callable[[str
     def python(name: str) -> Callable[[str, Path], list[str]]:
         return lambda base, target: python_client(name, order(base, target))
 
+    def curl_again(base: str, target: Path) -> list[str]:
+        note = target.with_suffix(".etag")
+        return [*curl(base, target), "--etag-save", str(note), "--etag-compare", str(note)]
+
     known = {
         "zoo": python("zoo"),
         "zoo, into the store": python("zoo_store"),
         "raw loop": python("raw"),
         "curl, no hash": curl,
         "curl, sha256sum": curl_hash,
+        "curl with an ETag, no hash": curl_again,
         "aria2c x1": aria2(1),
         "aria2c x4": aria2(4),
         "aria2c x8": aria2(8),
@@ -131,6 +138,11 @@ ALL = [
     "zoo", "zoo, into the store", "raw loop", "curl, no hash", "curl, sha256sum",
     "aria2c x1", "aria2c x4", "aria2c x8", "pooch", "huggingface_hub, no hash",
 ]  # fmt: skip
+AGAIN = [
+    "zoo, into the store", "curl with an ETag, no hash", "aria2c x1", "pooch", "huggingface_hub, no hash",
+]  # fmt: skip
+ONCE = {"pooch", "huggingface_hub, no hash", "curl, sha256sum", "aria2c x1", "aria2c x4"}
+"""Clients that no bound is about, and slow ones: one round of them is enough."""
 SLOW = ["zoo", "zoo, into the store", "curl, no hash", "aria2c x4", "aria2c x8"]
 THROTTLE = ("--rate", "10e6", "--delay", "0.05")
 
@@ -165,6 +177,38 @@ def scenarios(folder: Path, *, quick: bool) -> list[Scenario]:
             (Bound("zoo, into the store", "curl -Z 32, no hash", 1.0),),
             count=200,
         ),
+        *_again(folder),
+        *_on_disk(folder, large, name),
+    ]
+
+
+def _again(folder: Path) -> list[Scenario]:
+    files = several(folder, 50_000, 200)
+    return [
+        Scenario("100 MB a second time", 100_000_000, (), single(folder, 100_000_000, AGAIN), warm=True),
+        Scenario(
+            "200 files of 50 KB a second time, 50 ms",
+            200 * 50_000,
+            ("--delay", "0.05"),
+            {name: files[name] for name in ("zoo, into the store", "pooch") if name in files},
+            count=200,
+            warm=True,
+        ),
+    ]
+
+
+def _on_disk(folder: Path, large: int, name: str) -> list[Scenario]:
+    files, few = several(folder, 50_000, 200), ["zoo, into the store", "curl, no hash", "aria2c x8"]
+    return [
+        Scenario(f"Loopback, {name}, to disk", large, (), single(folder, large, few), on_disk=True),
+        Scenario(
+            "200 files of 50 KB, 50 ms, to disk",
+            200 * 50_000,
+            ("--delay", "0.05"),
+            {name: client for name, client in files.items() if name != "pooch"},
+            count=200,
+            on_disk=True,
+        ),
     ]
 
 
@@ -174,9 +218,17 @@ def run(scenario: Scenario, folder: Path, target: Path, rounds: int) -> list[Ser
     with serving(folder, *scenario.server) as base:
         for turn in range(rounds):
             for name, client in scenario.clients.items():
-                if name == "pooch" and scenario.count > 1 and turn:
-                    continue  # 20 seconds each
-                command = client(base, cleared(target))
-                series[name].runs.append(measured(command))
-                cleared(target)
+                if turn == 0 or name not in ONCE:
+                    series[name].runs.append(_once(scenario, client, base, target))
     return list(series.values())
+
+
+def _once(scenario: Scenario, client: Callable[[str, Path], list[str]], base: str, target: Path) -> Run:
+    command = client(base, cleared(target))
+    if scenario.warm:
+        measured(command)
+    elif scenario.on_disk:
+        os.sync()  # what the client before left to be written is not this one's
+    taken = measured(command)
+    cleared(target)
+    return taken

@@ -61,6 +61,9 @@ def _answer(sock: socket.socket, head: str, options: argparse.Namespace) -> None
     # The hub's addresses end in the file's name, too.
     with (options.folder / path.rpartition("/")[2].partition("?")[0]).open("rb") as file:
         size = os.fstat(file.fileno()).st_size
+        if f"if-none-match: {_etag(path, size)}".lower() in head.lower():
+            sock.sendall(f"HTTP/1.1 304 Not Modified\r\nETag: {_etag(path, size)}\r\n\r\n".encode())
+            return
         start, stop = _range(head, size)
         sock.sendall(_lines(path, start, stop, size, ranged="bytes=" in head))
         if method != "HEAD":
@@ -81,11 +84,15 @@ def _lines(path: str, start: int, stop: int, size: int, *, ranged: bool) -> byte
         f"HTTP/1.1 {status}",
         f"Content-Length: {stop - start}",
         "Accept-Ranges: bytes",
-        f'ETag: "{path.rpartition("/")[2]}-{size}"',
+        f"ETag: {_etag(path, size)}",
         f"X-Repo-Commit: {'0' * 40}",
         *([f"Content-Range: bytes {start}-{stop - 1}/{size}"] if ranged else []),
     ]
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
+def _etag(path: str, size: int) -> str:
+    return f'"{path.rpartition("/")[2]}-{size}"'
 
 
 def _send(sock: socket.socket, source: int, span: tuple[int, int], rate: float | None) -> None:

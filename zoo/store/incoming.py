@@ -33,6 +33,7 @@ from zoo.store.memo import Memo
 from zoo.store.quarantine import REJECTED, quarantine
 
 LEFT = "left"  # the owner of a temporary file whose writer gave up but may resume
+_HASHED_A_SECOND = 2e9  # bytes; to hash a large file again would take longer than to wait a tick
 UNTOUCHED_FOR = 3600.0  # seconds after which an unlocked file of another host has no writer
 
 
@@ -81,7 +82,7 @@ class Incoming:
         self.path.replace(final)
         sync_folder(final.parent)
         self._remove_sidecars()
-        self._memo.learn(actual, final.stat())
+        self._memo.learn(actual, final.stat(), worth=size / _HASHED_A_SECOND)
         return Blob(final, actual, size)
 
     def _require(self, what: str, expected: object, actual: object) -> None:

@@ -15,7 +15,7 @@ from zoo.store.disk import write_atomically
 
 log = logging.getLogger(__name__)
 
-_CLOCK_TICK_NS = 50_000_000
+_CLOCK_TICK_NS = 12_000_000  # Linux stamps files at its ticks, the slowest kernels at 100 Hz
 _TOUCH_EVERY = 600.0  # seconds; the least recently used blob is known to this precision
 
 Identity = tuple[int, int, int, int]
@@ -42,12 +42,15 @@ class Memo:
         self._touch(key)
         return True
 
-    def learn(self, key: str, stat: os.stat_result) -> None:
-        """Note that the file with this stat hashed to its digest."""
+    def learn(self, key: str, stat: os.stat_result, *, worth: float = 0.0) -> None:
+        """Note that the file with this stat hashed to its digest; wait at most `worth` seconds for that."""
         # A write within the same tick of the file system's clock would leave mtime as it is
         # (git calls this "racily clean"): such a young file is hashed again next time.
-        if time.time_ns() - stat.st_mtime_ns < _CLOCK_TICK_NS:
+        tick = _CLOCK_TICK_NS if stat.st_mtime_ns % 1_000_000_000 else 2_000_000_000  # as FAT has them
+        young = (stat.st_mtime_ns + tick - time.time_ns()) / 1e9
+        if young > worth:
             return
+        time.sleep(max(0.0, young))
         self._known[key] = _identity(stat)
         self._touched[key] = time.time()
         try:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterable
 
 SMALLEST = 4 * 2**20
-LARGEST = 8 * 2**20
+LARGEST = 16 * 2**20
 STEAL = 2**20
 """A segment with less than twice this left is not worth splitting."""
 
@@ -113,7 +113,8 @@ class Board:
 
 def _laid_out(hashed: int, islands: Iterable[Span], total: int, workers: int) -> list[Segment]:
     """Free segments for the gaps, finished ones for the islands, in order."""
-    size = min(LARGEST, max(SMALLEST, (total - hashed) // (4 * workers)))
+    # One for each worker where that is not too large: each segment costs a round trip.
+    size = min(LARGEST, max(SMALLEST, -(-(total - hashed) // workers)))
     segments: list[Segment] = []
     at = hashed
     for start, stop in [*sorted(islands), (total, total)]:

@@ -154,11 +154,12 @@ class Meter:
         return now
 
     def is_slow(self) -> bool:
-        """Whether the connection had its chance and should get company."""
+        """Whether the connection had its chance and should get company; a very slow one has less of it."""
         elapsed = time.monotonic() - self._started
-        if self.patience is None or elapsed < self.patience:
+        if self.patience is None or elapsed < self.patience / 4:
             return False
-        return self._count / elapsed < self._settings.slow_connection
+        enough = self._settings.slow_connection / (1 if elapsed > self.patience else 3)
+        return self._count / elapsed < enough
 
     def _judge(self, now: float) -> None:
         speed = self._window / (now - self._window_start)
