@@ -47,21 +47,25 @@ class MXNetConverter:
 
         Raises `MissingInputError` where nothing says the shapes: a symbol seldom does.
         """
-        from converters.mxnet_files import table_rows
+        from converters.mxnet_files import probabilities, table_rows
 
         rows = table_rows(model.files, model.inputs)
         description = described(model.run, _inputs(model, request), request, rows)
-        return replace(description, versions={name: version(name) for name in ("mxnet", "onnx")})
+        roles = {model.outputs[place]: "probabilities" for place in probabilities(model.files)}
+        versions = {name: version(name) for name in ("mxnet", "onnx")}
+        return replace(description, roles=roles, versions=versions)
 
     def convert(self, model: MXNetModel, request: ConversionRequest) -> onnx.ModelProto:
         """The model as ONNX at opset 13, or at the requested one of 12 and 13.
 
         Raises `UnsupportedModelError` for operations without an ONNX form, and where an axis was frozen.
         """
+        from converters.mxnet_cures import cured
         from converters.mxnet_model import exported, exported_name
 
         promised = self.describe(model, request).signature
         graph = exported(model, promised.inputs, _opset(request))
+        cured(graph, model.files)
         for output in model.outputs:
             rename(graph.graph, exported_name(output), output)
         strip_provenance(graph)

@@ -29,11 +29,16 @@ _DTYPES = ("float32", "float64", "float16", "uint8", "int32", "int8", "int64")
 
 @record
 class MXNetFiles:
-    """The symbol's path, its parameters' and the nodes of its JSON, those of subgraphs last."""
+    """The symbol's path, its parameters' and what the symbol's JSON says."""
 
     symbol: Path
     parameters: Path
-    nodes: tuple[dict[str, Any], ...]
+    graph: dict[str, Any]
+
+    @property
+    def nodes(self) -> list[dict[str, Any]]:
+        """The nodes in order, without those of subgraphs."""
+        return self.graph["nodes"]  # type: ignore[no-any-return]
 
 
 def found(path: Path, kind: str, options: Mapping[str, object]) -> MXNetFiles:
@@ -44,14 +49,14 @@ def found(path: Path, kind: str, options: Mapping[str, object]) -> MXNetFiles:
     """
     symbol = path if kind == "symbol" else _symbol_of(path)
     parameters = path if kind == "params" else _parameters_of(path, options.get("epoch"))
-    nodes = tuple(_nodes(_parsed(symbol), symbol.name))
-    for node in nodes:
+    graph = _parsed(symbol)
+    for node in _nodes(graph, symbol.name):
         if node.get("op") in _REACHING_OUT:
             raise UnsafeFileError(
                 f"{symbol.name} holds the operation {node['op']!r}, which {_REACHING_OUT[node['op']]}",
                 hint="It is no part of a model that ONNX could say. Do not load it.",
             )
-    return MXNetFiles(symbol, parameters, nodes)
+    return MXNetFiles(symbol, parameters, graph)
 
 
 def _symbol_of(parameters: Path) -> Path:
@@ -143,3 +148,16 @@ def table_rows(files: MXNetFiles, inputs: tuple[str, ...]) -> dict[str, int]:
             if source in inputs:
                 rows[source] = min(int(size), rows.get(source, 2**31))
     return rows
+
+
+_LOGISTIC = ("softmax", "SoftmaxOutput", "SoftmaxActivation", "sigmoid", "LogisticRegressionOutput")
+
+
+def probabilities(files: MXNetFiles) -> list[int]:
+    """The places of the outputs that a softmax or sigmoid gives."""
+    heads = [files.nodes[head[0]] for head in files.graph.get("heads", ())]
+    return [
+        place
+        for place, node in enumerate(heads)
+        if node.get("op") in _LOGISTIC or attributes(node).get("act_type") == "sigmoid"
+    ]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Iterator, Mapping, Sequence
 
+from converters.mxnet_cures import with_fixed_gammas, without_losses
 from converters.mxnet_files import MXNetFiles
 from converters.onnx_checks import short
 from zoo.errors import UnsupportedFileError, UnsupportedModelError
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from zoo.records import TensorSpec
     from zoo.tensors import Tensors
 
+_REFUSALS = (AttributeError, NotImplementedError, AssertionError, ValueError, KeyError, TypeError, IndexError)
+"""What the exporter raises for operations, and forms of operations, that it does not know."""
 OPSETS = (12, 13)
 """Those that MXNet 1.9's exporter knows; it stamps whatever onnx's newest is."""
 
@@ -65,11 +69,12 @@ def load(files: MXNetFiles) -> MXNetModel:
             f"MXNet cannot read {files.symbol.name} with {files.parameters.name}: {_reason(error)}",
             hint="Are both files complete?",
         ) from error
-    if not isinstance(loaded, dict):
+    if loaded and not isinstance(loaded, dict):
         raise UnsupportedFileError(f"{files.parameters.name} holds arrays without names, not parameters")
-    parameters = {re.sub("^(arg|aux):", "", name): value for name, value in loaded.items()}
+    # A model without parameters has an empty list of them.
+    parameters = {re.sub("^(arg|aux):", "", name): value for name, value in dict(loaded).items()}
     missing = sorted(set(symbol.list_auxiliary_states()) - set(parameters))
-    if missing or not set(parameters) & set(symbol.list_inputs()):
+    if missing or (parameters and not set(parameters) & set(symbol.list_inputs())):
         raise UnsupportedFileError(
             f"{files.parameters.name} does not belong to {files.symbol.name}: "
             f"it has no {missing[0] if missing else 'parameter of that name'}",
@@ -89,23 +94,33 @@ def exported(model: MXNetModel, specs: Sequence[TensorSpec], opset: int) -> onnx
     examples = [tuple(2 if isinstance(size, str) else size for size in spec.shape) for spec in specs]
     dynamic = [tuple(size if isinstance(size, int) else None for size in spec.shape) for spec in specs]
     try:
-        graph = MXNetGraph().create_onnx_graph_proto(
-            model.symbol, dict(model.parameters), examples, kinds,
-            opset_version=opset, dynamic=True, dynamic_input_shapes=dynamic,
-        )  # fmt: skip
-    except (
-        AttributeError,
-        NotImplementedError,
-        mxnet.MXNetError,
-        AssertionError,
-        ValueError,
-        KeyError,
-    ) as error:
+        with _checked_at(opset):
+            graph = MXNetGraph().create_onnx_graph_proto(
+                mxnet.sym.load_json(without_losses(model.files)),
+                with_fixed_gammas(model.files, model.parameters), examples, kinds,
+                opset_version=opset, dynamic=True, dynamic_input_shapes=dynamic,
+            )  # fmt: skip
+    except (*_REFUSALS, mxnet.MXNetError) as error:
         raise UnsupportedModelError(f"MXNet cannot export it: {_reason(error)}") from error
     converted: onnx.ModelProto = helper.make_model(
         graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8
     )
     return converted
+
+
+@contextmanager
+def _checked_at(opset: int) -> Iterator[None]:
+    """The exporter lets onnx check its graph as one of onnx's newest opset, where its nodes are unknown."""
+    from onnx import checker
+
+    context = checker.DEFAULT_CONTEXT
+    kept, context.opset_imports = context.opset_imports, {"": opset}
+    try:
+        yield
+    except checker.ValidationError as error:
+        raise UnsupportedModelError(f"MXNet exports an invalid graph: {short(str(error))}") from error
+    finally:
+        context.opset_imports = kept
 
 
 def exported_name(output: str) -> str:
