@@ -103,7 +103,7 @@ def test_a_pickle_of_scikit_learn_is_converted_in_isolation(
     from sklearn.datasets import load_iris
     from sklearn.linear_model import LogisticRegression
 
-    built = environment("sklearn")
+    built = environment("sklearn-1.9")
     path = tmp_path / "iris.pkl"
     path.write_bytes(pickle.dumps(LogisticRegression(max_iter=500).fit(*load_iris(return_X_y=True))))
     assert run(["convert", str(path), "-o", str(tmp_path / "iris.onnx"), "--isolated", "--json"]) == 0

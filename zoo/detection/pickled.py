@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from zoo.detection.audits.globals import TENSORS
+from zoo.detection.pickle_values import WRAPPERS
 from zoo.detection.pickles import GLIMPSE, Elided, Global, Made, Pairs, Scan, scan
 from zoo.detection.source import UNPACK_ERRORS, Source, Tape, compression, decompressed
 from zoo.errors import UnsupportedFileError
@@ -164,6 +165,12 @@ def _details(found: Scan, cls: Global | None, holder: str | None, packed: str | 
     details["modules"] = sorted(modules)[:200]
     if versions := library_versions(found):
         details["versions"] = versions
+    if estimators := sklearn_classes(found):
+        details["sklearn_classes"] = estimators
+    if len(stated := sklearn_versions(found)) > 1:
+        details["sklearn_versions"] = stated
+    if found.joblib:
+        details["joblib"] = joblib_layout(found)
     if {"copy_reg", "__builtin__"} & modules:
         details["python2_names"] = True
     if any(name.startswith("numpy._core") for name in modules):
@@ -176,7 +183,7 @@ def _details(found: Scan, cls: Global | None, holder: str | None, packed: str | 
 def library_versions(found: Scan) -> dict[str, str]:
     """Versions that the pickle itself states, or that the places of its modules betray."""
     versions: dict[str, str] = {}
-    stated = [v for v in found.watched.get("_sklearn_version", []) if isinstance(v, str)]
+    stated = sklearn_versions(found)
     if stated:
         versions["scikit-learn"] = stated[-1]
     elif any(_OLD_LAYOUT.match(g.module) for g in found.globals):
@@ -185,6 +192,28 @@ def library_versions(found: Scan) -> dict[str, str]:
         for value in found.watched.get(key, []):
             versions |= _booster_version(value)
     return versions
+
+
+def sklearn_versions(found: Scan) -> list[str]:
+    """Each version that an estimator says of itself; scikit-learn writes its own into every one (0.18 on)."""
+    stated = found.watched.get("_sklearn_version", [])
+    return list(dict.fromkeys(value for value in stated if isinstance(value, str)))
+
+
+def sklearn_classes(found: Scan) -> list[str]:
+    """The classes of scikit-learn that are named, by the modules that they were in."""
+    own = [g for g in found.globals if g.module.partition(".")[0] == "sklearn" and g.name[:1].isupper()]
+    return sorted({str(g) for g in own})[:500]
+
+
+def joblib_layout(found: Scan) -> str:
+    """The joblib that wrote the arrays, as far as their layout tells: it is aligned since 1.2."""
+    if any(g.module.startswith("sklearn.externals.") for g in found.globals):
+        return "of scikit-learn < 0.23"
+    wrappers = {g.name for g in found.globals if g.name in WRAPPERS}
+    if wrappers != {"NumpyArrayWrapper"}:
+        return "<0.10"
+    return ">=1.2" if found.aligned else ">=0.10,<1.2"
 
 
 def _booster_version(value: Any) -> dict[str, str]:

@@ -40,6 +40,8 @@ class Scan:
     opcodes: int = 0
     nested: int = 0
     persistent: bool = False
+    aligned: bool = False
+    """Whether joblib padded the arrays between the opcodes, as it does since 1.2."""
     top: Any = None
     broken: str | None = None
     end: int = 0
@@ -289,6 +291,7 @@ class Machine:
             content = Machine(self.tape, self.found, joblib=False).run()
             return Made(Global("numpy", "ndarray"), (shape, content))
         if wrapper.attribute("numpy_array_alignment_bytes") is not None:
+            self.found.aligned = True
             self.tape.take(self.tape.take(1)[0])
         self.tape.pass_over(count(shape) * itemsize(dtype))
         return Made(Global("numpy", "ndarray"), (shape, dtype))
