@@ -41,6 +41,7 @@ CONVERTERS = {
     "tflite": "converters.from_tflite:TFLiteConverter",
     "paddle": "converters.from_paddle:PaddleConverter",
     "mxnet": "converters.from_mxnet:MXNetConverter",
+    "chainer": "converters.from_chainer:ChainerConverter",
     "matlab": "converters.from_matlab:MatlabConverter",
     "jax": "converters.from_jax:JaxConverter",
     "libsvm": "converters.from_libsvm:LibsvmConverter",
