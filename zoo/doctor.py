@@ -8,7 +8,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from importlib import metadata
-from typing import Optional
+from typing import TYPE_CHECKING, Optional
 
 from zoo import plugins
 from zoo.errors import ZooError
@@ -16,6 +16,9 @@ from zoo.offline import offline_wanted
 from zoo.records import record
 from zoo.settings import AnyPath, settings_from
 from zoo.version import DISTRIBUTION, __version__
+
+if TYPE_CHECKING:
+    from zoo.environments import Listed
 
 OK, NOTE, PROBLEM = "ok", "note", "problem"
 
@@ -53,7 +56,15 @@ def doctor(*, cache: AnyPath | None = None, offline: bool | None = None) -> Diag
 
     The package index is asked for one page, unless `offline`. Nothing is changed and no model loaded.
     """
-    sections = (_versions(), _converters(), _sandbox(), _runtime(), _network(offline), _store(cache))
+    sections = (
+        _versions(),
+        _converters(cache),
+        _environments(cache),
+        _sandbox(),
+        _runtime(),
+        _network(offline),
+        _store(cache),
+    )
     return Diagnosis(tuple(fact for facts in sections for fact in facts))
 
 
@@ -92,21 +103,50 @@ def _conflicts() -> Iterator[tuple[str, str, str]]:
                 yield name, f"needs {asked}, installed is {found}", asked
 
 
-def _converters() -> Iterator[Fact]:
+def _converters(cache: AnyPath | None) -> Iterator[Fact]:
+    """Each converter with what it runs in: packages of this Python, or an environment of its own."""
+    from zoo import environments
+
+    listed = {one.name: one for one in environments.list(cache=cache)}
     for framework in plugins.converters():
         try:
-            converter = plugins.converter(framework)
+            wanted = plugins.converter(framework).requirements
         except Exception as error:  # noqa: BLE001 - a third party's module may raise anything at its import
             broken = f"cannot be imported: {type(error).__name__}: {error}"
             yield Fact("converters", framework, broken, PROBLEM, "Reinstall or remove its package.")
             continue
-        found = [_installed(wanted) for wanted in converter.requirements]
+        found = [_installed(text) for text in wanted]
         if all(found):
             yield Fact("converters", framework, ", ".join(map(str, found)))
+        elif framework in listed:
+            yield _environment("converters", listed[framework])
         else:
-            missing = [wanted for wanted, got in zip(converter.requirements, found, strict=True) if not got]
-            hint = f"`pip install '{DISTRIBUTION}[{converter.extra}]'` installs them."
+            missing = [text for text, got in zip(wanted, found, strict=True) if not got]
+            hint = "Install them in this Python; the converter brings no lock file."
             yield Fact("converters", framework, f"needs {', '.join(missing)}", NOTE, hint)
+
+
+def _environments(cache: AnyPath | None) -> Iterator[Fact]:
+    """The version-matched ones: those that no framework is named after."""
+    from zoo import environments
+
+    for one in environments.list(cache=cache):
+        if one.name not in plugins.converters() and one.state != "current":
+            yield _environment("older releases", one)
+
+
+def _environment(section: str, one: Listed) -> Fact:
+    """An environment: built, or what would stand in the way of building it."""
+    from zoo.environments.pythons import find_python
+    from zoo.errors import MissingPythonError
+
+    if one.state in ("current", "built"):
+        return Fact(section, one.name, f"environment {one.state}, Python {one.python}")
+    try:
+        python = find_python(one.python).version
+    except MissingPythonError as error:
+        return Fact(section, one.name, f"environment {one.state}: {error.message}", NOTE, error.hint)
+    return Fact(section, one.name, f"environment {one.state}: made with Python {python} when first needed")
 
 
 def _installed(wanted: str) -> str | None:

@@ -20,7 +20,7 @@ def _facts(found: Diagnosis, section: str) -> dict[str, str]:
 def test_every_section_is_there_and_nothing_is_fetched_offline(cache_dir: Path) -> None:
     found = doctor(offline=True)
     assert {fact.section for fact in found.facts} == {
-        "versions", "converters", "sandbox", "onnx runtime", "network", "store",
+        "versions", "converters", "older releases", "sandbox", "onnx runtime", "network", "store",
     }  # fmt: skip
     assert _facts(found, "network")["offline"] == "no socket is opened"
     assert _facts(found, "store")["folder"] == str(cache_dir)
