@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -29,6 +30,7 @@ from zoo.errors import (
 )
 from zoo.store import Store
 
+USERS_PATH = os.environ.get("PATH")
 BUILD = [sys.executable, "-m", "zoo", "env", "build"]
 
 
@@ -161,6 +163,24 @@ def test_constraints_of_the_user_do_not_contradict_the_lock(
     monkeypatch.setenv("PIP_CONSTRAINT", str(tmp_path / "constraints.txt"))
     monkeypatch.setenv("PIP_REQUIRE_VIRTUALENV", "1")
     assert environments.build(small).isolated
+
+
+def test_uv_builds_the_same_where_it_is_installed(
+    small: str, plugin: Path, monkeypatch: pytest.MonkeyPatch, cache_dir: Path
+) -> None:
+    uv = shutil.which("uv", path=USERS_PATH)
+    if uv is None:
+        pytest.skip("uv is not on PATH: `pip install uv`")
+    monkeypatch.setenv("PATH", f"{Path(uv).parent}:/usr/bin:/bin")
+    said: list[str] = []
+    built = environments.build(small, on_stage=said.append)
+    code = "import small_framework, sys; print(sys.prefix)"
+    found = subprocess.run([built.interpreter, "-I", "-c", code], capture_output=True, text=True, check=True)
+    assert Path(found.stdout.strip()) == built.folder
+    assert any("Installed 3 packages" in line for line in said)
+    write_lock(plugin / "locks", "wrong", {"numpy": "0" * 64})
+    with pytest.raises(DigestMismatchError, match=r"'wrong' was not built: .*[Hh]ash"):
+        environments.build("wrong")
 
 
 # --- failures -----------------------------------------------------------------------------------------

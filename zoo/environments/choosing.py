@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -99,12 +100,18 @@ def lacking(lock: Lock) -> tuple[str, ...]:
 
 
 def _installed(requirement: str) -> bool:
+    """Whether a ``name>=1,<2`` is installed here; extras and markers have no meaning in `satisfied_by`."""
     from importlib.metadata import PackageNotFoundError, version
 
-    from packaging.requirements import Requirement
-
-    asked = Requirement(requirement)
+    name = re.match(r"\s*[\w.-]*", requirement)
+    assert name is not None
     try:
-        return asked.specifier.contains(version(asked.name), prereleases=True)
-    except PackageNotFoundError:
+        found = version(name[0].strip())
+    except (PackageNotFoundError, ValueError):
         return False
+    specifier = requirement[name.end() :].strip()
+    if not specifier:
+        return True
+    from packaging.specifiers import SpecifierSet
+
+    return SpecifierSet(specifier).contains(found, prereleases=True)

@@ -32,6 +32,8 @@ _PYTHON = "PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONWARNINGS VIRTUAL_ENV"
 _PIP = "USER TARGET PREFIX ROOT REQUIREMENT REQUIRE_VIRTUALENV NO_BINARY ONLY_BINARY CONSTRAINT"
 _NOT_PASSED_ON = frozenset([*_PYTHON.split(), *(f"PIP_{name}" for name in _PIP.split()), "UV_CONSTRAINT"])
 _LINES_KEPT = 400
+_TOLD = re.compile(r"\s*(?:Collecting|Building|Installing collected packages|Prepared|Installed) ")
+"""Lines of pip and uv that say how far they are."""
 
 
 @record
@@ -117,7 +119,7 @@ class Installer:
             raise failure(self.lock, [line for line in said if line], process.returncode)
 
     def _tell(self, line: str) -> None:
-        if re.match(r"(?:Collecting|\s*Building wheel for|Installing collected packages) ?", line):
+        if _TOLD.match(line):
             self.say(line.strip().partition(" (from")[0][:100])
 
     def _environment(self) -> dict[str, str]:
