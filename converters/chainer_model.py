@@ -11,6 +11,7 @@ import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Iterator, Mapping, Optional, Sequence
 
+from converters.chainer_functions import converters
 from converters.onnx_checks import short
 from converters.trials import batch_name, shape_at, symbols
 from zoo.errors import UnsupportedModelError
@@ -85,16 +86,41 @@ def _traced(
     import onnx_chainer
 
     arrays = tuple(np.zeros(shape_at(spec, sizes), spec.dtype) for spec in specs)
+    with _evaluating():
+        outputs = [name for name, _ in _named(chain(*arrays))]
     try:
         with _evaluating():
             model: onnx.ModelProto = onnx_chainer.export(
-                chain, arrays, opset_version=opset, input_names=[spec.name for spec in specs]
+                _flat(chain),
+                arrays,
+                opset_version=opset,
+                input_names=[spec.name for spec in specs],
+                output_names=outputs,
+                external_converters=converters(),
             )
+    except UnsupportedModelError:
+        raise
     except Exception as error:  # it raises what it likes for a function that it does not know
         raise UnsupportedModelError(
             f"onnx_chainer cannot export it: {type(error).__name__}: {short(str(error))}"
         ) from error
     return model
+
+
+def _flat(chain: Any) -> Any:
+    """`chain` with a tuple of outputs: those of a dictionary would be written in another order."""
+    import chainer
+
+    class Flat(chainer.Chain):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            with self.init_scope():
+                self.inner = chain
+
+        def forward(self, *inputs: Any) -> Any:
+            return tuple(value for _, value in _named(self.inner(*inputs)))
+
+    return Flat()
 
 
 def _free(graph: onnx.GraphProto, other: onnx.GraphProto, source: str, axis: int) -> None:

@@ -7,7 +7,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, ClassVar, Mapping
 
 from converters import onnx_checks
-from converters.onnx_tidy import name_inputs, name_outputs, set_dims, strip_provenance
+from converters.onnx_tidy import name_inputs, set_dims, strip_provenance
 from converters.tried_signature import described, narrowed, sample_arrays, sample_specs
 from zoo.errors import MissingInputError, UnsupportedModelError
 from zoo.records import SourceDescription, TensorSpec, record
@@ -73,10 +73,9 @@ class ChainerConverter:
         promised = self.describe(model, request).signature
         graph = exported(model.chain, promised.inputs, _opset(request))
         name_inputs(graph, promised.inputs)
-        name_outputs(graph, promised.outputs)
-        for values, specs in ((graph.graph.input, promised.inputs), (graph.graph.output, promised.outputs)):
-            for value, spec in zip(values, specs):
-                set_dims(value, spec.shape)
+        promises = {spec.name: spec for spec in (*promised.inputs, *promised.outputs)}
+        for value in (*graph.graph.input, *graph.graph.output):
+            set_dims(value, promises[value.name].shape)
         strip_provenance(graph)
         return onnx_checks.finished(graph, promised)
 
