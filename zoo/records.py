@@ -116,6 +116,8 @@ class FileSpec:
     etag: Optional[str] = None
     last_modified: Optional[str] = None
     """What the first source answered at pinning: they tell a changed file from a damaged one."""
+    allow_private: bool = False
+    """Whether its sources may be private addresses, as those of a mirror inside a house are."""
 
 
 @record
