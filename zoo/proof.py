@@ -65,7 +65,7 @@ def proven(
     settings.on_stage("convert")
     source = _source_job(job, folder / "source", settings, environment)
     ask = _asker(request, settings, environment)
-    return _in(environment, judged(source / name, source, folder, settings, ask))
+    return _in(environment, lambda: judged(source / name, source, folder, settings, ask))
 
 
 @warm.workers()
@@ -83,11 +83,12 @@ def compared(
     kept = None if key is None or settings.refresh else reference.recall(key, store, folder / "kept")
     settings.on_stage("predict")
     source = kept or _source_job(job, folder / "source", settings, environment)
-    proof = judged(model, source, folder, settings, _asker(request, settings, environment))
+    ask = _asker(request, settings, environment)
+    proof = _in(environment, lambda: judged(model, source, folder, settings, ask))
     notes = [] if kept is None else ["the source answered in an earlier run: `--refresh` asks it anew"]
     if key is not None and (kept is None or proof.more):
         notes += filter(None, [reference.keep(key, store, (source, *proof.more))])
-    return _in(environment, replace(proof, report=replace(proof.report, notes=(*proof.report.notes, *notes))))
+    return replace(proof, report=replace(proof.report, notes=(*proof.report.notes, *notes)))
 
 
 def _answers_key(request: ConversionRequest, environment: Environment) -> str | None:
@@ -112,9 +113,15 @@ def _environment_for(request: ConversionRequest, detection: Detection, settings:
     return environments.choose(request.framework, detection, wish)
 
 
-def _in(environment: Environment, proof: Proof) -> Proof:
-    """The proof with the environment that ran its source."""
+def _in(environment: Environment, judge: Callable[[], Proof]) -> Proof:
+    """What `judge` finds, with the environment that ran the source, in the report of an error, too."""
     ran = SourceEnvironment(environment.name, environment.python, environment.lock)
+    try:
+        proof = judge()
+    except VerificationError as error:
+        if error.report is not None:
+            error.report = replace(error.report, environment=ran)
+        raise
     return replace(proof, report=replace(proof.report, environment=ran))
 
 
@@ -288,6 +295,7 @@ def stamped(proof: Proof, request: ConversionRequest, licence: Licence | None = 
     """
     from zoo.verification import certificate
 
+    ran = proof.report.environment
     metadata = {
         "zoo.version": __version__,
         "zoo.source.sha256": request.artifact.digest,
@@ -297,6 +305,7 @@ def stamped(proof: Proof, request: ConversionRequest, licence: Licence | None = 
         "zoo.converter.versions": ", ".join(
             f"{name} {v}" for name, v in sorted(proof.description.versions.items())
         ),
+        **({"zoo.environment": str(ran)} if ran is not None and ran.lock else {}),
         "zoo.opset": str(proof.model.opset),
         "zoo.time": timestamp(),
         "zoo.verification": proof.report.verdict,
