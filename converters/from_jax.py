@@ -44,7 +44,7 @@ class JaxConverter:
         ``builder_kwargs`` are its arguments. Raises `UnsupportedFileError` for a file that cannot be read
         or that holds no parameters, `MissingInputError` without a builder.
         """
-        tree = jax_files.parameters(artifact.path, request.kind)
+        jax_files.refuse_programs(artifact.path, request.kind)
         target = request.options.get("builder")
         if target is None:
             raise MissingInputError(
@@ -52,6 +52,7 @@ class JaxConverter:
                 hint="--builder mypackage.nets:make, which gives a Flax module or a function of "
                 "(parameters, *inputs); and --input for each input",
             )
+        tree = jax_files.parameters(artifact.path, request.kind)
         make = imported(str(target), artifact.path.parent)
         return jax_programs.built(make(**request.options.get("builder_kwargs", {})), tree)
 

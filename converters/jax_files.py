@@ -18,13 +18,8 @@ TRAINING = {"opt_state", "step", "tx", "apply_fn", "epoch", "rng"}
 def parameters(path: Path, kind: str) -> Any:
     """The tree of a ``.msgpack`` file of Flax, an Orbax checkpoint or a pickle, without optimiser state.
 
-    Raises `UnsupportedFileError` for a file that cannot be read, and for a serialised ``jax.export``.
+    Raises `UnsupportedFileError` for a file that cannot be read.
     """
-    if kind == "export":
-        raise UnsupportedFileError(
-            f"{path.name} is a serialised jax.export: StableHLO, from which nothing converts to ONNX",
-            hint="Convert the parameters with the function itself: --builder module:callable.",
-        )
     read = {"msgpack": _msgpack, "orbax": _orbax, "pickle": _pickle}.get(kind)
     if read is None:
         raise UnsupportedFileError(
@@ -32,6 +27,15 @@ def parameters(path: Path, kind: str) -> Any:
             hint="Known are .msgpack files of Flax, Orbax folders, and pickles of nested dicts of arrays.",
         )
     return _without_training(read(path))
+
+
+def refuse_programs(path: Path, kind: str) -> None:
+    """Raise `UnsupportedFileError` for a serialised ``jax.export``."""
+    if kind == "export":
+        raise UnsupportedFileError(
+            f"{path.name} is a serialised jax.export: StableHLO, from which nothing converts to ONNX",
+            hint="Convert the parameters with the function itself: --builder module:callable.",
+        )
 
 
 def _without_training(tree: Any) -> Any:
