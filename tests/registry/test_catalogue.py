@@ -133,3 +133,10 @@ def test_an_onnx_variant_of_a_converted_model_is_not_converted(tmp_path) -> None
     registry = load(written(tmp_path, text.replace("aliases: [tiny-int8]", "kind: zoo")))
     assert registry.find("tiny").conversion is not None
     assert registry.find("tiny:int8").conversion is None
+
+
+def test_a_file_may_say_that_its_hosts_are_private(tmp_path) -> None:
+    text = ENTRY.replace("        size: 10\n", "        size: 10\n        allow_private: true\n")
+    registry = load(written(tmp_path, text))
+    assert registry.find("tiny").files[0].allow_private
+    assert not registry.find("tiny:int8").files[0].allow_private

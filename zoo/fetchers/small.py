@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from zoo.errors import DigestMismatchError, FetchError, UsageError
 from zoo.fetchers import health
-from zoo.fetchers.sources import alone, find, in_order, scheme_fetcher, settings_for
+from zoo.fetchers.sources import alone, find, in_order, scheme_fetcher, settings_for, settings_of
 from zoo.transfer import using
 from zoo.transfer.connections import POOL
 from zoo.transfer.diagnosis import shown
@@ -100,7 +100,7 @@ def _one(file: FileSpec, batch: Batch, options: FetchOptions, arrived: Arrived) 
         request = _request(sources[0]) if sources else None
         if request is None or file.sha256 is None or file.size is None:
             return
-        with using(settings_for(sources[0], options.settings(), options, len(sources) - 1)):
+        with using(settings_for(sources[0], settings_of(file, options), options, len(sources) - 1)):
             batch.put(file.sha256, read_whole(request, file.size))
         arrived(file)
     except (FetchError, DigestMismatchError, UsageError) as error:

@@ -117,7 +117,7 @@ def alone(key: str, store: Store, options: FetchOptions) -> Iterator[None]:
 
 
 def _fetched(file: FileSpec, store: Store, options: FetchOptions) -> Blob:
-    settings = options.settings()
+    settings = settings_of(file, options)
     with store.receiving(file.sha256, file.size) as incoming, progress_of(options, file.path) as progress:
         source = _from_any(file, incoming, options, (settings, progress))
         received = receipts.receipt(source.receipts, incoming.path)
@@ -166,6 +166,12 @@ def in_order(file: FileSpec, options: FetchOptions) -> list[str]:
 def scheme_fetcher(source: str) -> Any:
     """The fetcher of a source's scheme. Raises `UsageError` for an unknown one."""
     return plugins.fetcher(urlsplit(source).scheme or source.partition(":")[0])
+
+
+def settings_of(file: FileSpec, options: FetchOptions) -> Settings:
+    """The settings for one file; its registry may allow the hosts of its sources to be private."""
+    hosts = [urlsplit(source).hostname or "" for source in file.sources] if file.allow_private else []
+    return dataclasses.replace(options.settings(), private_hosts=frozenset(hosts) - {""})
 
 
 def settings_for(source: str, settings: Settings, options: FetchOptions, left: int) -> Settings:

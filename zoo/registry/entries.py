@@ -90,7 +90,14 @@ def _conversion(form: ConversionForm | None, inputs: tuple[TensorSpec, ...]) -> 
 
 def _files(forms: list[FileForm], mirrors: Mirrors) -> tuple[FileSpec, ...]:
     return tuple(
-        FileSpec(file_path(form), form.sha256, form.size, expand(form.sources, mirrors)) for form in forms
+        FileSpec(
+            file_path(form),
+            form.sha256,
+            form.size,
+            expand(form.sources, mirrors),
+            allow_private=form.allow_private,
+        )
+        for form in forms
     )
 
 

@@ -27,12 +27,16 @@ class LicenceForm(Form):
 
 
 class FileForm(Form):
-    """A file: `path` in the model's folder (else the last part of the first source)."""
+    """A file: `path` in the model's folder (else the last part of the first source).
+
+    `allow_private` lets its sources be private addresses, for a mirror inside a house.
+    """
 
     sha256: str
     size: int
     sources: list[str]
     path: str | None = None
+    allow_private: bool = False
 
 
 class ToleranceForm(Form):

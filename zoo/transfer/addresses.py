@@ -75,7 +75,7 @@ def resolve(host: str, port: int, *, allow_private: bool) -> list[tuple[Any, ...
         if not allow_private and is_private(str(row[4][0])):
             raise RefusedAddressError(
                 f"{host} is the private address {row[4][0]}",
-                hint="Private addresses are refused; allow them if you know this host (allow_private).",
+                hint="Allow it if you know this host: --allow-private, or allow_private in the registry.",
             )
     return rows
 

@@ -125,7 +125,7 @@ def _judge(url: str, settings: Settings) -> None:
     if address and addresses.is_private(address) and not trusted:
         raise RefusedAddressError(
             f"{where}: {address} is a private address",
-            hint="Private addresses are refused; allow them if you know this host (allow_private).",
+            hint="Allow it if you know this host: --allow-private, or allow_private in the registry.",
         )
     if scheme == "http" and host not in settings.trusted_hosts and not (trusted and _is_inside(host, port)):
         raise RefusedAddressError(

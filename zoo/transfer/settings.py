@@ -35,6 +35,8 @@ class Settings:
     allow_private: bool = False
     trusted_hosts: frozenset[str] = frozenset()
     """Hosts that the user named: they may be private and may speak plain HTTP."""
+    private_hosts: frozenset[str] = frozenset()
+    """Hosts that the registry says may be private; where they redirect to may not."""
     verify: str | None = None
     """A certificate bundle; None leaves it to the environment and certifi."""
     proxies: tuple[tuple[str, str], ...] = ()
@@ -46,8 +48,8 @@ class Settings:
     """A connection below this speed gets company."""
 
     def trusts(self, url: str) -> bool:
-        """Whether the user allowed private addresses for the host of `url`."""
-        return self.allow_private or (urlsplit(url).hostname or "") in self.trusted_hosts
+        """Whether the user or the registry allowed private addresses for the host of `url`."""
+        return self.allow_private or (urlsplit(url).hostname or "") in self.trusted_hosts | self.private_hosts
 
 
 _DEFAULT = Settings()
