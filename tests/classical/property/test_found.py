@@ -1,0 +1,25 @@
+"""What drawing has found, kept as plain cases."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
+
+from tests.classical.harness import assert_same
+
+GAPS = np.array(
+    [[0.1, np.nan], [0.2, 1.0], [0.3, 1.0], [0.2, 1.0], [0.2, np.nan], [np.nan, 3.0], [0.7, 3.0], [0.7, 4.0]]
+)
+
+
+@pytest.mark.parametrize("least", [1, 2, 3, 5])
+@pytest.mark.parametrize("unknown", [-1, np.nan])
+def test_ordinal_encoder_groups_rare_categories_beside_missing_ones(least: int, unknown: float) -> None:
+    encoder = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=unknown, min_frequency=least)
+    assert_same(encoder.fit(GAPS), GAPS)
+
+
+@pytest.mark.parametrize("unknown", ["ignore", "infrequent_if_exist"])
+def test_one_hot_encoder_groups_rare_categories_beside_missing_ones(unknown: str) -> None:
+    assert_same(OneHotEncoder(handle_unknown=unknown, min_frequency=3).fit(GAPS), GAPS)
