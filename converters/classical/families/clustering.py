@@ -54,7 +54,8 @@ class Birch(Measured):
         return np.asarray(self.estimator.subcluster_centers_)
 
     def predict(self, X: Features) -> Value:
-        index = nearest(self.graph, floats(self.graph, X).value, self.centres)
+        norms = getattr(self.estimator, "_subcluster_norms", None)
+        index = nearest(self.graph, floats(self.graph, X).value, self.centres, norms)
         return idioms.classes(self.graph, self.estimator.subcluster_labels_, index)
 
 

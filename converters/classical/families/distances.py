@@ -49,14 +49,16 @@ class Metric:
         return radius**self.power if self.power != 1.0 else radius
 
 
-def ranks(graph: Graph, x: Value, points: np.ndarray, metric: Metric) -> Value:
+def ranks(graph: Graph, x: Value, points: np.ndarray, metric: Metric, single: bool = False) -> Value:
     """Numbers that order as the distances from x [N, F] to points [S, F] do: [N, S] float64.
 
+    `single`: differences are rounded to float32, as brute force over float32 has them.
     Raises `UnsupportedModelError` for a metric that is not known here.
     """
     import numpy as np
 
-    x, points = graph.cast(x, "float64"), np.asarray(points, dtype=np.float64)
+    if not single:
+        x, points = graph.cast(x, "float64"), np.asarray(points, dtype=np.float64)
     name, weights = metric.name, metric.parameters.get("w")
     if name == "sqeuclidean" or (metric.power == 2.0 and name != "seuclidean" and weights is None):
         return summed(graph, x, points, lambda d: graph.mul(d, d))
@@ -67,7 +69,7 @@ def ranks(graph: Graph, x: Value, points: np.ndarray, metric: Metric) -> Value:
     if name == "minkowski":
         return _minkowski(graph, x, points, metric)
     if name == "cosine":
-        return cosine_distances(graph, x, points)
+        return graph.cast(cosine_distances(graph, x, points), "float64")
     raise graph.refuse(f"the metric {name!r} has no converter")
 
 
@@ -116,12 +118,12 @@ def _minkowski(graph: Graph, x: Value, points: np.ndarray, metric: Metric) -> Va
 
 def _difference(graph: Graph, x: Value, points: np.ndarray, index: int) -> Value:
     column = x if points.shape[1] == 1 else idioms.take_columns(graph, x, [index])
-    return graph.sub(column, points[None, :, index])
+    return graph.cast(graph.sub(column, points[None, :, index]), "float64")
 
 
 def _differences(graph: Graph, x: Value, points: np.ndarray) -> Value:
     """[N, S, F]."""
-    return graph.sub(idioms.upright(graph, x), points[None])
+    return graph.cast(graph.sub(idioms.upright(graph, x), points[None]), "float64")
 
 
 def cosine_distances(graph: Graph, x: Value, points: np.ndarray) -> Value:
@@ -213,12 +215,17 @@ def _by_lanes(graph: Graph, x: Value, width: int) -> Value:
     return sums[0]
 
 
-def nearest(graph: Graph, x: Value, points: np.ndarray) -> Value:
-    """The nearest point of each row, the first of equals, as pairwise_distances_argmin has it: [N]."""
+def nearest(graph: Graph, x: Value, points: np.ndarray, given: np.ndarray | None = None) -> Value:
+    """The nearest point of each row, the first of equals, as pairwise_distances_argmin has it: [N].
+
+    `given`: squared norms of the points that the source kept.
+    """
     import numpy as np
 
     points = np.ascontiguousarray(points, dtype=np.float64)
-    return idioms.argmin(graph, expanded(graph, graph.cast(x, "float64"), points, norms=by_dot(points)))
+    norms = by_dot(points)
+    norms = norms if given is None else Norms(np.asarray(given, dtype=np.float64), norms.own)
+    return idioms.argmin(graph, expanded(graph, graph.cast(x, "float64"), points, norms=norms))
 
 
 def nearest_centre(graph: Graph, x: Value, centres: np.ndarray) -> Value:

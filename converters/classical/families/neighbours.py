@@ -4,7 +4,7 @@ Source: sklearn/neighbors/ (1.9).
 
 - dtype: distances in float64, whatever X is; by differences in trees, expanded in brute force.
 - neighbours: the k smallest ranks (squares for euclidean, powers for minkowski); of equals: see `searching`.
-- weights "distance": 1 / distance, or 1 for the rows at distance 0 and 0 for all others.
+- weights "distance": 1 / distance, or 1 where that is infinite and 0 for all others.
 - classifier: weights added neighbour after neighbour; label: the first class of the largest sum;
   probability: the sums divided by their sum.
 - regressor: mean, or weighted mean, of the neighbours' targets.
@@ -62,13 +62,14 @@ class Neighbours(Emitter):
             return expanded(
                 self.graph, self.graph.cast(matrix.value, "float64"), points, norms=by_dot(points)
             )
-        return ranks(self.graph, matrix.value, self.points, self.metric)
+        single = brute and matrix.dtype == "float32" and self.points.dtype == "float32"
+        return ranks(self.graph, matrix.value, self.points, self.metric, single)
 
-    def neighbours(self, X: Features, count: int) -> tuple[Value, Value]:
-        """Ranks and rows of the `count` nearest, ascending: [N, count] each."""
+    def neighbours(self, X: Features, count: int, turn: bool = False) -> tuple[Value, Value]:
+        """Ranks and rows of the `count` nearest, ascending: [N, count] each; `turn` as in nearest_rows."""
         matrix = numeric(self.graph, X)
         order = self._order(matrix) if count < len(self.points) else searching.in_sequence(self.graph, count)
-        return searching.nearest_rows(self.graph, self.ranks(X), order, count)
+        return searching.nearest_rows(self.graph, self.ranks(X), order, count, turn)
 
     def _order(self, X: Matrix) -> searching.Order:
         """The order in which the source visits fitted rows; refused where nobody knows it and it matters."""
@@ -107,13 +108,13 @@ class Neighbours(Emitter):
         graph, kind = self.graph, self.estimator.weights
         if callable(kind):
             raise self.refuse("its weights are Python code")
-        zero = graph.equal(distance, 0)
         if kind != "distance":
             weights = graph.add(graph.mul(distance, 0.0), 1.0)
         else:
-            on_it = idioms.row_max(graph, graph.cast(zero, "int64"))
-            inverse = graph.div(1.0, graph.where(zero, 1.0, distance))
-            weights = graph.where(graph.greater(on_it, 0), graph.cast(zero, "float64"), inverse)
+            inverse = graph.div(1.0, distance)
+            there = graph.op("IsInf", inverse)
+            on_it = idioms.row_max(graph, graph.cast(there, "int64"))
+            weights = graph.where(graph.greater(on_it, 0), graph.cast(there, "float64"), inverse)
         return weights if among is None else graph.where(among, weights, 0.0)
 
 

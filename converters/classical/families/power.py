@@ -17,13 +17,15 @@ from converters.classical import emit, idioms
 from converters.classical.columns import Features, Matrix, columns, floats
 from converters.classical.emit import Emitter
 from converters.classical.facts import Feature, unknown
-from converters.classical.families import special
+from converters.classical.families import precision, special
 from zoo.records import ColumnDomain
 
 if TYPE_CHECKING:
     from converters.classical.graph import Graph, Value
 
 EPS = 2.220446049250313e-16
+MOST_LOST = 1e-9
+"""Trees and neighbours behind it see single bits."""
 
 
 class PowerTransformer(Emitter):
@@ -37,7 +39,18 @@ class PowerTransformer(Emitter):
         result = Matrix(idioms.concat(self.graph, parts), X.width)
         if not self.estimator.standardize:
             return result
+        self._demand_meaning()
         return emit.transform(self.graph, self.estimator._scaler, result, "scaler")
+
+    def _demand_meaning(self) -> None:
+        """Refuse columns that the power leaves so narrow that the last bit of a logarithm shows."""
+        import numpy as np
+
+        scaler, powers = self.estimator._scaler, np.asarray(self.estimator.lambdas_)
+        exponents = np.log1p(np.abs(powers * scaler.mean_))
+        share = EPS * float(np.max(exponents * np.abs(scaler.mean_) / scaler.scale_, initial=0.0))
+        way_out = "Scale the features before it (StandardScaler), so that they are not far from zero."
+        precision.demand(self, share, MOST_LOST, way_out)
 
     def facts(self) -> list[Feature]:
         if self.estimator.method == "yeo-johnson":

@@ -42,16 +42,22 @@ class Order:
     """From numbers of rows [T] to numbers of fitted rows [T, visits]; `fitted` where nothing is visited."""
 
 
-def nearest_rows(graph: Graph, rank: Value, order: Order, count: int) -> tuple[Value, Value]:
-    """Ranks and numbers of the `count` nearest by `rank` [N, fitted], ascending: [N, count] each."""
+def nearest_rows(
+    graph: Graph, rank: Value, order: Order, count: int, turn: bool = False
+) -> tuple[Value, Value]:
+    """Ranks and numbers of the `count` nearest by `rank` [N, fitted], ascending: [N, count] each.
+
+    `turn`: also the turn in which equally far ones come matters, not only who they are.
+    """
     import numpy as np
 
     if count >= order.fitted:
         return _smallest(graph, rank, count)
     near, rows = _smallest(graph, rank, count + 1)
     kept, chosen = (_cut(graph, one, 0, count) for one in (near, rows))
-    last, following = (idioms.column(graph, near, i) for i in (count - 1, count))
-    tied = graph.equal(last, following)
+    first = 0 if turn else count - 1
+    same = graph.equal(_cut(graph, near, first, count), _cut(graph, near, first + 1, count + 1))
+    tied = graph.cast(idioms.row_max(graph, graph.cast(same, "int64"), keepdims=False), "bool")
     some = graph.greater(graph.op("ReduceSum", graph.cast(tied, "int64"), keepdims=0), 0)
 
     def decided() -> tuple[Value, ...]:

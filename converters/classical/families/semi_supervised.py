@@ -33,13 +33,12 @@ class Propagation(Emitter):
 
         graph, source = self.graph, self.estimator
         search = Neighbours(source.nn_fit, graph)
-        rows = search.neighbours(Matrix(x, search.width), int(source.n_neighbors))[1]
-        return graph.op(
-            "ReduceSum",
-            idioms.take(graph, dense(source.label_distributions_), rows),
-            np.array([1]),
-            keepdims=0,
-        )
+        count = int(source.n_neighbors)
+        rows = search.neighbours(Matrix(x, search.width), count, turn=True)[1]
+        shares = idioms.take(graph, dense(source.label_distributions_), rows)
+        # One neighbour after the other: equal sums but for the last bit decide the label.
+        running = graph.op("CumSum", shares, np.array(1, dtype=np.int64))
+        return graph.op("Gather", running, np.array(count - 1), axis=1)
 
     def predict(self, X: Features) -> Value:
         graph, shares = self.graph, self.predict_proba(X)

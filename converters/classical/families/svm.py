@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from converters.classical import idioms
 from converters.classical.columns import Features, numeric
 from converters.classical.emit import Emitter
+from converters.classical.families import precision
 from converters.classical.families.distances import summed
 from converters.classical.families.linear import dense
 from converters.classical.graph import Graph, Value
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
 WELL_CONDITIONED = 1e3
 """Largest gamma * radius² for which |x|² + |y|² - 2xy about a point of the data loses no more than 1e-12."""
+
+MOST_LOST = 1e-6
+"""Of decisions, at worst; the sums of support vectors lose far less of it than they may."""
 
 
 class SupportVectors(Emitter):
@@ -63,11 +67,29 @@ class SupportVectors(Emitter):
 
         graph, intercept = self.graph, np.asarray(self.estimator._intercept_)
         weights = self.weights()
+        self._demand_meaning(weights, intercept)
         if self.estimator.kernel == "linear" and len(weights) > weights.shape[1]:
             x = graph.cast(numeric(graph, X).value, "float64")
             merged = weights.T @ dense(self.estimator.support_vectors_)
             return graph.op("Gemm", x, np.ascontiguousarray(merged.T), intercept)
         return graph.op("Gemm", self.kernel(X), weights, intercept)
+
+    def _demand_meaning(self, weights: np.ndarray, intercept: np.ndarray) -> None:
+        """Refuse linear and polynomial kernels of numbers so large that their sums cancel."""
+        import numpy as np
+        from sklearn.metrics.pairwise import pairwise_kernels
+
+        source = self.estimator
+        if source.kernel not in ("linear", "poly") or not len(weights):
+            return
+        vectors = dense(source.support_vectors_).astype(np.float64)
+        asked = {"gamma": source._gamma, "degree": source.degree, "coef0": source.coef0}
+        kernel = pairwise_kernels(
+            precision.some(vectors), vectors, metric=source.kernel, filter_params=True, **asked
+        )
+        share = precision.lost(kernel, weights, "float64", intercept.reshape(1, -1))
+        way_out = "Scale the features before it (StandardScaler)."
+        precision.demand(self, share, MOST_LOST, way_out)
 
     def weights(self) -> np.ndarray:
         """Coefficients by support vector and pair: [support vectors, pairs]."""
