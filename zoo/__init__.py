@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from zoo import cache
+    from zoo import cache, environments
     from zoo.api import bisect, convert, export, info, list, load, pull, samples, search, verify
     from zoo.batch import convert_all
     from zoo.certificates import bom, check_certificate, sign
@@ -77,6 +77,7 @@ __all__ = [
     "convert",
     "convert_all",
     "doctor",
+    "environments",
     "export",
     "import_bundle",
     "info",
@@ -93,8 +94,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name == "cache":
-        return import_module("zoo.cache")
+    if name in ("cache", "environments"):
+        return import_module(f"zoo.{name}")
     if name not in _HOME:
         raise AttributeError(f"module 'zoo' has no attribute {name!r}")
     value = getattr(import_module(_HOME[name]), name)
