@@ -10,12 +10,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import queue
 import selectors
 import subprocess
 import sys
 import time
 import warnings
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", default="", help="models whose family and name contain this")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--records", type=Path, help="also write one JSON line per model here")
+    parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1), help="models at a time")
     asked = parser.parse_args(arguments)
     if asked.child:
         return serve()
@@ -38,30 +41,44 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     names = [f"{case.family}: {case.name}" for case in cases()]
     chosen = [i for i, name in enumerate(names) if asked.only in name]
-    records = swept(chosen[::10] if asked.quick else chosen, names, asked.records)
+    records = swept(chosen[::10] if asked.quick else chosen, names, asked)
     print(report.table(records))
     if not asked.quick and not asked.only:
         (ROOT / "docs" / "classical-sweep.md").write_text(report.page(records), encoding="utf-8")
     return 1 if any(record["ours"] in ("wrong", "crashed", "unloadable", "hang") for record in records) else 0
 
 
-def swept(chosen: list[int], names: list[str], path: Path | None) -> list[dict[str, Any]]:
-    """Judge the chosen models, one at a time; a child that dies or hangs is replaced."""
-    records, child = [], Child()
-    for count, index in enumerate(chosen):
-        answer = child.ask(index)
+def swept(chosen: list[int], names: list[str], asked: argparse.Namespace) -> list[dict[str, Any]]:
+    """Judge the chosen models in `asked.jobs` children; one that dies or hangs is replaced."""
+    children: queue.SimpleQueue[Child] = queue.SimpleQueue()
+    for _ in range(asked.jobs):
+        children.put(Child())
+
+    def verdict(index: int) -> dict[str, Any]:
+        child = children.get()
+        try:
+            answer = child.ask(index)
+        finally:
+            children.put(child)
         family, _, name = names[index].partition(": ")
-        record = {"family": family, "name": name, **answer}
-        records.append(record)
-        if path is not None:
-            with path.open("a", encoding="utf-8") as lines:
-                lines.write(json.dumps(record, ensure_ascii=False) + "\n")
-        print(
-            f"{count + 1}/{len(chosen)} {names[index]}: {record['ours']} | {record['upstream']}",
-            file=sys.stderr,
-        )
-    child.stop()
+        return {"family": family, "name": name, **answer}
+
+    records = []
+    with ThreadPoolExecutor(asked.jobs) as pool:
+        for record in pool.map(verdict, chosen):
+            records.append(record)
+            _said(record, f"{len(records)}/{len(chosen)}", asked.records)
+    for _ in range(asked.jobs):
+        children.get().stop()
     return [record for record in records if record["ours"] != "unfit"]
+
+
+def _said(record: dict[str, Any], count: str, path: Path | None) -> None:
+    if path is not None:
+        with path.open("a", encoding="utf-8") as lines:
+            lines.write(json.dumps(record, ensure_ascii=False) + "\n")
+    said = f"{record['family']}: {record['name']}: {record['ours']} | {record['upstream']}"
+    print(f"{count} {said}", file=sys.stderr)
 
 
 class Child:
