@@ -214,6 +214,24 @@ def test_an_index_that_is_not_reached_is_said_with_the_ways_out(
     assert _built(cache_dir) == []
 
 
+def test_a_lock_may_name_an_index_for_what_the_configured_one_lacks(
+    small: str, plugin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PIP_NO_INDEX")
+    monkeypatch.setenv("PIP_INDEX_URL", (tmp_path / "empty").as_uri())
+    place = tmp_path / "other" / "special"
+    pins = {name: make_wheel(tmp_path / "wheels", name) for name in ("numpy", "onnx")}
+    pins["special"] = make_wheel(place, "special")
+    (place / "index.html").write_text(
+        '<a href="special-1.0-py3-none-any.whl">special-1.0-py3-none-any.whl</a>'
+    )
+    write_lock(plugin / "locks", "apart", pins, more=f'indexes = ["{(tmp_path / "other").as_uri()}"]\n')
+    said: list[str] = []
+    built = environments.build("apart", on_stage=said.append)
+    subprocess.run([built.interpreter, "-I", "-c", "import special"], check=True)
+    assert any("looking at file:" in line for line in said)
+
+
 def test_a_package_that_the_index_lacks_is_said(small: str, tmp_path: Path) -> None:
     (tmp_path / "wheels" / "onnx-1.0-py3-none-any.whl").unlink()
     with pytest.raises(FetchError, match=r"has not all that the environment 'small' needs: .*onnx==1.0"):
