@@ -148,11 +148,14 @@ def fetch_files(entry: RegistryEntry, store: Store, settings: Settings) -> dict[
 
 
 def samples(entry: RegistryEntry, settings: Settings) -> tuple[Path, ...]:
-    """Bring the sample inputs of an entry; their paths, with readable names."""
+    """Bring the sample inputs of an entry; readable paths, of a tarball those of the folders inside."""
+    from zoo.fetchers.unpacking import unpacked
+
     store = Store.open(settings.cache)
     digests = _fetched(entry.samples, store, settings)
     folder = store.materialise(digests, f"{entry.name}-samples") if digests else Path()
-    return tuple(folder / path for path in digests)
+    found = (unpacked(folder / path, digest, store) for path, digest in digests.items())
+    return tuple(path for paths in found for path in paths)
 
 
 def _fetched(files: tuple[FileSpec, ...], store: Store, settings: Settings) -> dict[str, str]:
