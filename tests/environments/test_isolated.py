@@ -15,6 +15,7 @@ import zoo
 from zoo import plugins
 from zoo.cli.main import run
 from zoo.environments import Environment
+from zoo.errors import MissingPackageError
 from zoo.verification import certificate
 
 pytestmark = pytest.mark.network
@@ -42,6 +43,17 @@ def test_a_source_is_converted_in_python_3_9(environment: Environments, tiny: Pa
     stated = certificate.loads(certificate.beside(verified.path).read_bytes())
     assert stated.environment["lock"] == built.lock
     assert stated.environment["source_python"] == built.python
+
+
+def test_to_bisect_in_an_environment_without_onnx_runtime_is_refused(
+    environment: Environments, tiny: Path, tmp_path: Path
+) -> None:
+    environment("tinyfw")
+    other = tmp_path / "other.tiny"
+    other.write_text("tinyfw 1\n1.5\n-2\n4\n")
+    model = zoo.convert(other, tmp_path / "other.onnx").path
+    with pytest.raises(MissingPackageError, match="'tinyfw' of Tiny framework has no onnxruntime"):
+        zoo.bisect(model, tiny, tmp_path / "reproducer")
 
 
 def test_several_files_share_a_warm_worker_of_python_3_9(

@@ -23,6 +23,8 @@ def locks_for(framework: str, detection: Detection) -> tuple[str, ...]:
 
     Raises `UnsupportedFileError` for a pickle of scikit-learn that no environment loads right.
     """
+    if framework == "torch" and detection.kind == "hf_folder":
+        return ("torch", "transformers") if _is_built_here(detection) else ("transformers",)
     saved = detection.details.get("versions", {}).get("scikit-learn")
     if framework != "sklearn" or saved is None:
         return (framework,)
@@ -33,6 +35,11 @@ def locks_for(framework: str, detection: Detection) -> tuple[str, ...]:
     if minor is not None and minor == minor_of(_here()):
         return (framework,)  # newer than any lock, and the very release that is installed
     return (_measured(saved, minor, detection),)
+
+
+def _is_built_here(detection: Detection) -> bool:
+    """Whether the converter of torch has the module of a Hugging Face folder itself."""
+    return detection.details.get("architectures") == ["BertModel"]
 
 
 def minor_of(version: str) -> str | None:
