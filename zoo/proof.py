@@ -215,6 +215,7 @@ def bisected(
     own = (*_readable(request), *code, *plugins.package_of(request.framework))
     readable = (*own, model, model.parent, proof.folder)
     environment = _environment_for(request, detection, settings)
+    environments.need(environment, "onnxruntime", "to bisect, source and ONNX Runtime run side by side")
     out = dispatch.run_job(job, folder / "bisect", settings.bounds, readable, environment)
     return Bisection(dispatch.read_record(Finding, out, "finding.json"), proof.report, out / "reproducer")
 
