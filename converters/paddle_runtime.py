@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -10,6 +11,7 @@ import warnings
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Iterator, Mapping
+from unittest import mock
 
 from converters.onnx_checks import short
 from converters.paddle_files import PaddleFiles
@@ -25,11 +27,38 @@ if TYPE_CHECKING:
 
 
 def prepare() -> None:
-    """Import Paddle: without its warning about ccache, and without its handlers of fatal signals."""
-    with warnings.catch_warnings():
+    """Import Paddle: without its warning about ccache, and without its handlers of fatal signals.
+
+    Its import asks shell commands for the versions of the C library and of compilers. A jail lets no process
+    start, and Paddle takes no answer for one; so it gets none, here as there.
+    """
+    with warnings.catch_warnings(), mock.patch("subprocess.Popen", _NoProcess):
         warnings.simplefilter("ignore", UserWarning)
         import paddle
     paddle.disable_signal_handler()
+
+
+class _NoProcess:
+    """Stands for a command that failed at once."""
+
+    returncode = 1
+
+    def __init__(self, *args: object, **options: object) -> None:
+        self.args, self.stdout = args, io.StringIO()
+
+    def __enter__(self) -> _NoProcess:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def communicate(self, *_: object, **__: object) -> tuple[bytes, bytes]:
+        return b"", b"no process may be started"
+
+    def poll(self) -> int:
+        return self.returncode
+
+    wait = poll
 
 
 def predictor(files: PaddleFiles) -> Any:
