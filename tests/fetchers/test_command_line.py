@@ -16,6 +16,7 @@ import pytest
 
 from tests.transfer.conftest import Payload, leftovers, visible
 from tests.transfer.faulty_server import endless, redirect, serve, throttled
+from tests.transfer.test_processes import _unshared
 from zoo.cli.main import run
 from zoo.store import Store
 
@@ -153,3 +154,23 @@ def test_a_private_mirror_is_refused_where_neither_registry_nor_user_allow_it(st
     assert run(command) == 4
     assert "is a private address" in capsys.readouterr().err
     assert server.connections == 0
+
+
+def test_after_one_pull_the_model_comes_without_a_network(start, tmp_path, cache_dir):
+    payload = Payload(model_bytes(0.01))
+    pull = pull_command(registry(tmp_path, payload, start(serve(payload.data)).url()))
+    assert subprocess.run(pull, cwd=ROOT, capture_output=True, timeout=120).returncode == 0
+    offline = [*_unshared("-rn"), *pull[:3], "--offline", *pull[3:]]
+    again = subprocess.run(offline, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert again.returncode == 0, again.stderr
+    assert "noisy" in again.stdout
+
+
+def test_offline_names_what_is_missing_and_opens_no_socket(start, tmp_path, capsys):
+    payload = Payload(model_bytes(0.01))
+    server = start(serve(payload.data))
+    command = ["--offline", "pull", "noisy", "--registry", str(registry(tmp_path, payload, server.url()))]
+    assert run(command) == 4
+    assert "offline was asked for" in capsys.readouterr().err
+    assert server.connections == 0
+    assert os.environ.get("ZOO_OFFLINE", "") == ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import traceback
 from importlib import import_module
@@ -76,9 +77,15 @@ def _unknown(name: str) -> UsageError:
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, "-V", "--version", prog_name="zoo")
-def cli() -> None:
+@click.option("--offline", is_flag=True, help="Open no socket in any command, as with ZOO_OFFLINE=1.")
+@click.pass_context
+def cli(ctx: click.Context, offline: bool) -> None:
     """The package manager for ONNX models: it pulls, converts, and proves that each ONNX file computes
     what its source computes."""
+    if offline:
+        before = os.environ.get("ZOO_OFFLINE", "")
+        os.environ["ZOO_OFFLINE"] = "1"
+        ctx.call_on_close(lambda: os.environ.update(ZOO_OFFLINE=before))
 
 
 def main(argv: list[str] | None = None) -> NoReturn:

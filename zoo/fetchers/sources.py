@@ -210,7 +210,8 @@ def _summary(file: FileSpec, failures: list[Failure]) -> FetchError:
     advice = "\n".join(
         [*hints, "Another source can be named with --source; docs/fetching.md lists the schemes."]
     )
-    return FetchError(f"no source gave {file.path} ({_named(file)}):\n{_lines(failures)}", hint=advice)
+    named = f" ({_named(file)})" if _named(file) else ""
+    return FetchError(f"no source gave {file.path}{named}:\n{_lines(failures)}", hint=advice)
 
 
 def _lines(failures: list[Failure]) -> str:
