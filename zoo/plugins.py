@@ -45,6 +45,7 @@ CONVERTERS = {
     "matlab": "converters.from_matlab:MatlabConverter",
     "jax": "converters.from_jax:JaxConverter",
     "libsvm": "converters.from_libsvm:LibsvmConverter",
+    "caffe": "converters.from_caffe:CaffeConverter",
 }
 
 
