@@ -276,6 +276,8 @@ _WITH_SIBLINGS = {
     ("paddle", "pdiparams"),
     ("mxnet", "symbol"),
     ("mxnet", "params"),
+    ("caffe", "prototxt"),
+    ("caffe", "caffemodel"),
 }
 """Files that others belong to: external data, ``config.json``, MATLAB's answers, a program's parameters."""
 
