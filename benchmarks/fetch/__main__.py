@@ -15,7 +15,7 @@ from benchmarks.fetch.scenarios import run, scenarios
 def main() -> int:
     """Exit code 1 where a bound is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="smaller files, for a look")
     parser.add_argument("--only", help="a part of a scenario's title")
     parser.add_argument(
