@@ -26,8 +26,13 @@ class Verdict:
 
 
 def ratio(ours: Series, peer: Series) -> float:
-    """How many times as fast as `peer`: the median over rounds, as a round shares its noise."""
-    pairs = zip(peer.runs, ours.runs, strict=False)
+    """How many times as fast as `peer`: the median over rounds, as a round shares its noise.
+
+    Of the medians where one ran fewer rounds.
+    """
+    if len(ours.runs) != len(peer.runs):
+        return peer.median("seconds") / ours.median("seconds")
+    pairs = zip(peer.runs, ours.runs, strict=True)
     return statistics.median(other.seconds / mine.seconds for other, mine in pairs)
 
 
@@ -59,9 +64,10 @@ def as_markdown(results: Results, rounds: int, *, in_memory: bool) -> str:
     lines = [
         "# Fetching, measured",
         "",
-        f"Written by `make bench-fetch` on {datetime.date.today()}: {machine()}.",
+        f"Written by `make bench-fetch` on {datetime.date.today()}:",
+        f"{machine()}.",
         f"Median of {rounds} rounds (one of the slow clients), clients taking turns; a ratio is the",
-        "median over rounds. Server and client share the machine.",
+        "median over rounds (of the medians, for the slow ones). Server and client share the machine.",
         "",
         "*Transfer* is what the client itself took: for Python clients without the start of the interpreter",
         "and the imports, for `curl` its `time_total`. *Process* is the whole command, *CPU* its user and",
