@@ -138,8 +138,8 @@ def _support(lines: list[str], width: int, features: Optional[int]) -> tuple[np.
     if not 0 <= last <= MOST_FEATURES or any(index < 0 for _, index, _ in entries):
         raise ValueError(f"a feature has the index {last}")
     vectors = np.zeros((len(lines), max(last, features or 0, 1) + 1))
-    for row, index, value in entries:
-        vectors[row, index] = value
+    for place, feature, number in entries:
+        vectors[place, feature] = number
     return coefficients, vectors[
         :, 1:
     ]  # features count from 1; 0 is the serial number of precomputed kernels
