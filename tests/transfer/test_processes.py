@@ -88,7 +88,7 @@ def slow_server(data: bytes, block: int = 32_768, pause: float = 0.004):
     return script
 
 
-@pytest.mark.parametrize("kills", [pytest.param(100, id="100")])
+@pytest.mark.parametrize("kills", [100, pytest.param(200, marks=pytest.mark.slow)])
 def test_f55_kill_9_at_random_moments_never_leaves_a_wrong_file(start, tmp_path, kills):
     rng = random.Random(7)
     payload = Payload(rng.randbytes(2_000_000))
