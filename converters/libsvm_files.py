@@ -140,9 +140,7 @@ def _support(lines: list[str], width: int, features: Optional[int]) -> tuple[np.
     vectors = np.zeros((len(lines), max(last, features or 0, 1) + 1))
     for place, feature, number in entries:
         vectors[place, feature] = number
-    return coefficients, vectors[
-        :, 1:
-    ]  # features count from 1; 0 is the serial number of precomputed kernels
+    return coefficients, vectors[:, 1:]  # features count from 1; 0 is for precomputed kernels
 
 
 def _check(model: SvmModel) -> None:
