@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Mapping
 from converters.classical import answers, loading, probing
 from converters.classical.graph import Graph
 from converters.classical.layout import Asked, Layout, enter, layout, rows
+from converters.classical.releases import explained
 from zoo.errors import ConversionError, UnsupportedModelError
 from zoo.records import Signature, SourceDescription, TensorSpec
 
@@ -52,6 +53,7 @@ class SklearnConverter:
             )
         return saved.model
 
+    @explained()
     def describe(self, model: Any, request: ConversionRequest) -> SourceDescription:
         """Inputs derived from the fitted attributes, outputs from the source's answer to one row."""
         found = self._layout(model, request)
@@ -63,6 +65,7 @@ class SklearnConverter:
         notes = _notes(found)
         return SourceDescription(Signature(found.specs, outputs), domains, roles, self._versions(), notes)
 
+    @explained()
     def convert(self, model: Any, request: ConversionRequest) -> onnx.ModelProto:
         """The model as ONNX. Raises `UnsupportedModelError` naming the step that cannot be said."""
         found = self._layout(model, request)

@@ -6,10 +6,34 @@ here are the differences, and the release from which a difference is gone.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Iterator, Sequence
+
+from zoo.errors import UnsupportedModelError
 
 if TYPE_CHECKING:
     import numpy as np
+
+
+NEWEST = (1, 9)
+"""The release that the families are written for."""
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Make a missing attribute a refusal where an earlier release runs: its state is not known in full.
+
+    Raises `UnsupportedModelError`.
+    """
+    try:
+        yield
+    except AttributeError as error:
+        if release() >= NEWEST:
+            raise
+        raise UnsupportedModelError(
+            f"scikit-learn {'.'.join(map(str, release()))} keeps a part of this model otherwise: {error}",
+            hint=f"Fit it again with scikit-learn {'.'.join(map(str, NEWEST))}.",
+        ) from error
 
 
 def release() -> tuple[int, int]:

@@ -123,3 +123,33 @@ def test_a_forest_of_1_3_is_never_taken_by_another_release(tmp_path: Path) -> No
     assert caught.value.hint is not None
     assert "zoo env build sklearn-1.3" in caught.value.hint
     assert not (tmp_path / "m.onnx").exists()
+
+
+def test_the_layout_of_joblib_tells_its_age(tmp_path: Path) -> None:
+    import joblib
+    from sklearn.preprocessing import StandardScaler
+
+    path = tmp_path / "m.joblib"
+    joblib.dump(StandardScaler().fit([[1.0], [2.0]]), path)
+    assert detect(path).details["joblib"] == ">=1.2"
+
+
+def test_the_version_of_catboost_is_read_from_its_build_information(tmp_path: Path) -> None:
+    import catboost
+
+    model = catboost.CatBoostRegressor(iterations=2, verbose=0, allow_writing_files=False)
+    path = tmp_path / "m.pkl"
+    path.write_bytes(pickle.dumps(model.fit([[0.0], [1.0], [2.0]], [0.0, 1.0, 2.0])))
+    assert detect(path).details["versions"]["catboost"] == catboost.__version__
+
+
+def test_an_attribute_that_an_earlier_release_lacks_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    from converters.classical import releases
+    from zoo.errors import UnsupportedModelError
+
+    monkeypatch.setattr(releases, "release", lambda: (1, 1))
+    with pytest.raises(UnsupportedModelError, match=r"1\.1 keeps.*no_such_thing"), releases.explained():
+        _ = object().no_such_thing  # type: ignore[attr-defined]
+    monkeypatch.setattr(releases, "release", lambda: releases.NEWEST)
+    with pytest.raises(AttributeError), releases.explained():
+        _ = object().no_such_thing  # type: ignore[attr-defined]

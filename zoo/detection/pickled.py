@@ -188,6 +188,8 @@ def library_versions(found: Scan) -> dict[str, str]:
         versions["scikit-learn"] = stated[-1]
     elif any(_OLD_LAYOUT.match(g.module) for g in found.globals):
         versions["scikit-learn"] = "<0.22"
+    for value in found.watched.get("__model", []):
+        versions |= _catboost_version(b"".join(_ends(value)))
     for key in ("handle", "_handle", "_model_str", "model_str"):
         for value in found.watched.get(key, []):
             versions |= _booster_version(value)
@@ -221,6 +223,12 @@ def _booster_version(value: Any) -> dict[str, str]:
     if match := re.match(rb"tree\nversion=(v\d+)", head):
         return {"lightgbm model format": match[1].decode()}
     return xgboost_version(head + tail)
+
+
+def _catboost_version(data: bytes) -> dict[str, str]:
+    """The version in the build information of a CatBoost model, as far as it was kept."""
+    match = re.search(rb"Branch: tags/v(\d+(?:\.\d+)+)\s", data)
+    return {"catboost": match[1].decode()} if match else {}
 
 
 def xgboost_version(data: bytes) -> dict[str, str]:
