@@ -161,6 +161,7 @@ def verify(
     input: Sequence[str] = (),
     sample: AnyPath | None = None,
     data_sets: AnyPath | None = None,
+    constants: Mapping[str, Any] | None = None,
     builder: str | None = None,
     builder_kwargs: Mapping[str, Any] | None = None,
     options: Mapping[str, Any] | None = None,
@@ -188,6 +189,7 @@ def verify(
     Args:
         data_sets: test data sets in the ONNX Model Zoo's form, a folder or a tar archive: their inputs are
             fed too, and their outputs are the reference there. Default: ``test_data_set_*`` beside the model.
+        constants: values of inputs that the ONNX file has and its source has not: ``{"sr": 16000}``.
         refresh: ask the source anew, though its answers were kept from an earlier run.
     """
     from zoo import pipeline, selection
@@ -196,7 +198,7 @@ def verify(
     settings = settings_from(
         refresh=refresh, trust=trust, sandbox=sandbox, isolated=isolated, rtol=rtol, atol=atol,
         registry=registry, cache=cache, offline=offline, allow_private=allow_private, timeout=timeout,
-        memory=memory, on_stage=on_stage,
+        memory=memory, constants=dict(constants or {}), on_stage=on_stage,
     )  # fmt: skip
     if source is None and not Path(model).exists():
         if data_sets is not None:

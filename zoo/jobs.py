@@ -19,8 +19,9 @@
 from __future__ import annotations
 
 import time
+from dataclasses import field
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
 from zoo.records import ConversionRequest, FeedCase, record
 
@@ -53,6 +54,8 @@ class Job:
     """Numbers of the cases that noise or opinions are wanted of."""
     optimisation: str = "all"
     threads: int = 1
+    constants: dict[str, Any] = field(default_factory=dict)
+    """Values of inputs that the graph has and the source has not."""
 
 
 @record

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any, Optional, Union
 
@@ -48,6 +48,8 @@ class Settings:
     refresh: bool = False
     """Prove anew what the store already holds."""
     tolerance: Optional[Tolerance] = None
+    constants: dict[str, Any] = field(default_factory=dict)
+    """Values of inputs that an ONNX file has and its source has not, such as a sample rate."""
     bounds: Bounds = Bounds()
     progress: bool = False
     on_stage: Stage = _silent

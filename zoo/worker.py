@@ -112,10 +112,18 @@ def noise_of_loaded(converter: Converter, model: Any, job: Job, out: Path) -> No
 
 
 def _files(job: Job) -> tuple[CaseFile, ...]:
-    """The answered cases of an earlier job; those that are asked for, if any are."""
+    """The answered cases of an earlier job: those that are asked for, else all but the empty batch.
+
+    Some kernels of ONNX Runtime end the process on an empty batch: it is asked for by itself.
+    """
+    from zoo.verification.feeds import EMPTY
+
     assert job.cases is not None
     files = wire.loads(CaseList, (job.cases / "cases.json").read_text(encoding="utf-8")).cases
-    return tuple(f for f in files if f.refusal is None and (not job.numbers or f.number in job.numbers))
+    answered = [file for file in files if file.refusal is None]
+    if job.numbers:
+        return tuple(file for file in answered if file.number in job.numbers)
+    return tuple(file for file in answered if file.case.family != EMPTY)
 
 
 def run_model(job: Job, out: Path) -> None:
@@ -124,9 +132,10 @@ def run_model(job: Job, out: Path) -> None:
 
     assert job.model is not None
     clock = Clock()
-    inspection.check(job.model)
-    _write(out / "model.json", inspection.inspect(job.model))
-    clock.lap("check")
+    if not job.numbers:
+        inspection.check(job.model)
+        _write(out / "model.json", inspection.inspect(job.model))
+        clock.lap("check")
     if job.cases is not None:
         _run_cases(job, out, clock)
 
@@ -140,10 +149,10 @@ def _run_cases(job: Job, out: Path, clock: Clock) -> None:
     assert job.cases is not None
     files = _files(job)
     session = Session(job.model, optimisation=job.optimisation, threads=job.threads)
-    cases = run_cases(session, files, job.cases, out)
+    cases = run_cases(session, files, job, out)
     clock.lap("run")
-    if job.optimisation == "all":
-        write_opinions(Asking(job.model, chosen(files), job.cases, out, session))
+    if job.optimisation == "all" and not job.numbers:
+        write_opinions(Asking(job.model, chosen(files), job.cases, out, session, job.constants))
         clock.lap("opinions")
     _write(out / "cases.json", CaseList(cases, clock.seconds))
 
@@ -154,7 +163,7 @@ def write_all_opinions(job: Job, out: Path) -> None:
 
     assert job.model is not None
     assert job.cases is not None
-    write_opinions(Asking(job.model, _files(job), job.cases, out), THOROUGH)
+    write_opinions(Asking(job.model, _files(job), job.cases, out, constants=job.constants), THOROUGH)
 
 
 def _bisect(job: Job, out: Path) -> None:
@@ -176,7 +185,7 @@ def _bisect(job: Job, out: Path) -> None:
     layers = getattr(converter, "layers", None)
     taps = [] if layers is None else taps_from(layers(model, feeds))
     graph = onnx.load(str(job.model))
-    fed = adapted_feeds(feeds, Session(job.model).inputs)
+    fed = adapted_feeds(feeds, Session(job.model).inputs, job.constants)
     finding = bisect(graph, fed, taps, load_tensors(job.cases / "outputs" / name))
     _write(out / "finding.json", replace(finding, expected=None))
     reproducer.write(reproducer.cut(graph, finding, fed), finding, out / "reproducer", description.versions)

@@ -13,7 +13,7 @@ from zoo.tensors import save_tensors
 from zoo.verification.comparison import Criteria, compare
 from zoo.verification.evidence import compare_cases
 from zoo.verification.report import worst
-from zoo.verification.tolerances import Noise, Policy
+from zoo.verification.tolerances import Noise, Policy, class_of
 from zoo.verification.verdict import verdict, worst_output
 
 RANDOM = np.random.default_rng(0)
@@ -348,3 +348,56 @@ def test_rounding_left_where_all_cancels_is_bounded_by_the_typical_output(tmp_pa
     source = written(tmp_path / "source", {0: {"y": VALUES}, 1: {"y": zeros}})
     runtime = written(tmp_path / "runtime", {0: {"y": VALUES}, 1: {"y": zeros + np.float32(1e-9)}})
     assert compare_cases(both, both, source, runtime, SourceDescription(Signature()), None).passed
+
+
+def top(values, indices, other, *, family="typical"):
+    """The verdict on indices that one side gives in another order than the other."""
+    v = np.array(values, np.float32)
+    e, a = np.array(indices), np.array(other)
+    return judged({"values": v, "indices": e}, {"values": v, "indices": a}, family=family).outputs[1]
+
+
+def test_indices_at_equal_values_may_stand_in_any_order():
+    found = top([[3, 2, 2, 2, 1]], [[9, 4, 5, 6, 7]], [[9, 6, 4, 5, 7]])
+    assert found.passed
+    assert found.details["ties"] == 3
+
+
+def test_other_indices_at_equal_values_are_right_only_where_the_list_was_cut():
+    assert top([[3, 2, 2]], [[9, 4, 5]], [[9, 6, 5]]).passed
+    assert not top([[3, 2, 2, 1]], [[9, 4, 5, 7]], [[9, 6, 5, 7]]).passed
+
+
+def test_indices_at_different_values_are_wrong_in_any_order():
+    assert not top([[3, 2, 1]], [[9, 4, 5]], [[9, 5, 4]]).passed
+
+
+def test_rows_of_all_equal_scores_agree_whatever_the_order():
+    zeros = np.zeros((2, 4), np.float32)
+    assert top(zeros, [[0, 1, 2, 3]] * 2, [[3, 2, 1, 0], [1, 0, 3, 2]], family="zeros").passed
+
+
+def test_a_quantised_output_may_be_off_by_steps_but_not_everywhere():
+    steps = RANDOM.integers(-100, 100, (300, 4)).astype(np.int8)
+    policy = Policy(tolerance_class="quantised")
+    few = steps.copy()
+    few[0, 0] += 8
+    assert judged({"y": steps}, {"y": few}, policy=policy).passed
+    result = judged({"y": steps}, {"y": steps + np.int8(3)}, policy=policy)
+    assert "root mean square" in result.outputs[0].reason
+    far = steps.copy()
+    far[0, 0] += 9
+    assert not judged({"y": steps}, {"y": far}, policy=policy).passed
+
+
+def test_labels_of_a_quantised_source_are_exact_all_the_same():
+    labels = np.arange(300)
+    policy = Policy(tolerance_class="quantised")
+    wrong = labels + (labels == 3)
+    assert not judged({"label": labels}, {"label": wrong}, roles={"label": "label"}, policy=policy).passed
+
+
+def test_the_class_is_read_from_the_notes_of_the_converter():
+    described = SourceDescription(Signature(), notes=("x", "tolerance class dynamic-range: because"))
+    assert class_of(described) == "dynamic-range"
+    assert class_of(SourceDescription(Signature(), notes=("tolerance class of my own",))) is None

@@ -7,7 +7,7 @@ import pytest
 
 from zoo.records import ColumnDomain, Domain, Signature, SourceDescription, TensorSpec
 from zoo.verification.feed_values import candidates
-from zoo.verification.feeds import make_feeds
+from zoo.verification.feeds import FeedMaker, empty_feeds, make_feeds
 
 
 def description(*inputs, domains=(), axes=None):
@@ -166,3 +166,17 @@ def test_scalars_and_inputs_without_rows_are_fed():
     both = description(TensorSpec("x", "float32", ("n", 2)), TensorSpec("rate", "int64", ()))
     for _, feeds in make_feeds(both):
         assert feeds["rate"].shape == ()
+
+
+def test_every_model_sees_one_row_few_and_many():
+    image = description(TensorSpec("x", "float32", ("n", 3, 8, 8)))
+    typical = [case.batch for case, _ in make_feeds(image) if case.family == "typical"]
+    assert typical == [1, 2, 7, 32]
+    large = description(TensorSpec("x", "float32", ("n", 3, 1024, 1024)))
+    assert max(case.batch for case, _ in make_feeds(large)) == 7
+
+
+def test_an_empty_batch_is_made_where_the_batch_is_an_axis():
+    ((case, feeds),) = empty_feeds(FeedMaker(description(TensorSpec("x", "float32", ("n", 4)))))
+    assert (case.family, feeds["x"].shape) == ("empty", (0, 4))
+    assert not list(empty_feeds(FeedMaker(description(TensorSpec("x", "float32", (1, 4))))))

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from zoo.errors import VerificationError
-from zoo.records import Signature, SourceDescription, TensorSpec
-from zoo.verification.matching import adapted_feeds, layout, match_inputs, narrowed
+from zoo.records import Signature, TensorSpec
+from zoo.verification.matching import adapted_feeds, layout, match_inputs
 
 TABLE = np.arange(6, dtype=np.float64).reshape(2, 3)
 
@@ -55,14 +55,13 @@ def test_integers_that_the_graph_cannot_hold_are_refused():
         adapted_feeds({"x": np.array([[2**40]])}, [spec("x", "int32", ("n", 1))])
 
 
-def test_axes_that_the_graph_fixed_are_held_there_and_noted():
-    source = SourceDescription(
-        Signature((spec("x", shape=("batch", 3)), spec("y", shape=("batch", "length"))))
-    )
-    graph = Signature((spec("x", shape=(1, 3)), spec("y", shape=(1, "length"))))
-    narrow = narrowed(source, graph)
-    assert narrow.axes == {"batch": (1,)}
-    assert narrow.notes == ("the graph takes batch = 1 only",)
+def test_an_input_that_only_the_graph_has_gets_its_constant():
+    fed = adapted_feeds({"x": TABLE}, [spec("a", shape=("n", 3)), spec("rate", "int64", ())], {"rate": 16000})
+    assert fed["rate"].dtype == np.int64
+    assert fed["rate"] == 16000
+    assert np.array_equal(fed["a"], TABLE)
+    with pytest.raises(VerificationError, match="no input 'sr'"):
+        adapted_feeds({"x": TABLE}, [spec("x", shape=("n", 3))], {"sr": 1})
 
 
 def test_inputs_that_fit_nowhere_are_listed():

@@ -28,6 +28,12 @@ from zoo.errors import VerificationError
     type=click.Path(path_type=Path),
     help="Test data sets: a folder or tar archive with test_data_set_*.  [default: beside MODEL]",
 )
+@click.option(
+    "--constant",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="An input of MODEL that SOURCE lacks (JSON).",
+)
 @click.option("--refresh", is_flag=True, help="Ask the source anew, not the answers kept from before.")
 @click.option("--junit", type=click.Path(path_type=Path), help="Also write the report as JUnit XML.")
 @click.option("--html", type=click.Path(path_type=Path), help="Also write the report as one HTML page.")
@@ -65,6 +71,7 @@ def command(
     from zoo.verification import report as reports
 
     asked["builder_kwargs"] = options.pairs(asked.pop("builder_arg"), "--builder-arg")
+    asked["constants"] = options.pairs(asked.pop("constant"), "--constant")
     asked["options"] = options.pairs(asked.pop("option"), "--option")
     report = api.verify(model, source, on_stage=show.stages(quiet, as_json), **asked)
     if junit is not None:

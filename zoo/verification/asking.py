@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from zoo.tensors import Tensors
 
 
+SURVIVES_EMPTY = frozenset({"sklearn", "torch", "tensorflow"})
+"""Frameworks that answer or refuse an empty batch; ONNX Runtime and others may end the process."""
+
+
 def ask(
     converter: Converter, model: Any, description: SourceDescription, asked: ConversionRequest, out: Path
 ) -> Tuple[CaseFile, ...]:
@@ -37,7 +41,8 @@ def ask(
     source = Source(converter, model, description, out)
     maker = FeedMaker(description, asked.seed, _sample(converter, model, asked))
     cases = [source.given(data, number) for number, data in enumerate(_data_sets(asked, description))]
-    made = chain(feeds_of(maker), decision_feeds(maker, source.predict, description), empty_feeds(maker))
+    empty = empty_feeds(maker) if converter.framework in SURVIVES_EMPTY else ()
+    made = chain(feeds_of(maker), decision_feeds(maker, source.predict, description), empty)
     skip = asked.options.get("skip", {})
     for number, (case, feeds) in enumerate(made, len(cases)):
         reason = skip.get(case.family)

@@ -6,7 +6,7 @@ first or last, a float64 row as float32. Each adaptation is recorded; what is am
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Mapping, Optional, Sequence
 
 from zoo.errors import VerificationError
 from zoo.records import Signature, TensorSpec, record
@@ -14,7 +14,6 @@ from zoo.records import Signature, TensorSpec, record
 if TYPE_CHECKING:
     import numpy as np
 
-    from zoo.records import SourceDescription
     from zoo.tensors import Tensors
 
 
@@ -44,9 +43,31 @@ class Matching:
         return {plan.target.name: _made(plan, feeds) for plan in self.plans}
 
 
-def adapted_feeds(feeds: Tensors, inputs: Sequence[TensorSpec]) -> Tensors:
-    """`feeds` as the graph with these `inputs` takes them; see `match_inputs`."""
-    return matched(feeds, inputs).apply(feeds)
+def adapted_feeds(
+    feeds: Tensors, inputs: Sequence[TensorSpec], constants: Optional[Mapping[str, Any]] = None
+) -> Tensors:
+    """`feeds`, with the inputs that only the graph has, as the graph with these `inputs` takes them.
+
+    See `match_inputs`.
+    """
+    fed = with_constants(feeds, inputs, constants or {})
+    return matched(fed, inputs).apply(fed)
+
+
+def with_constants(feeds: Tensors, inputs: Sequence[TensorSpec], constants: Mapping[str, Any]) -> Tensors:
+    """`feeds` and the given values. Raises `VerificationError` for a name that the graph does not have."""
+    import numpy as np
+
+    kinds = {spec.name: spec.dtype for spec in inputs}
+    for name in constants:
+        if name not in kinds:
+            raise VerificationError(f"the graph has no input {name!r}, only {', '.join(kinds)}")
+    values = {name: np.asarray(value, dtype=_numpy(kinds[name])) for name, value in constants.items()}
+    return {**feeds, **values}
+
+
+def _numpy(dtype: str) -> str:
+    return {"string": "str", "bfloat16": "float32"}.get(dtype, dtype)
 
 
 def matched(feeds: Tensors, inputs: Sequence[TensorSpec]) -> Matching:
@@ -65,32 +86,11 @@ def match_inputs(source: Signature, graph: Signature) -> Matching:
     if plans is None:
         raise VerificationError(
             f"the graph's inputs ({_listed(graph)}) cannot be matched with the source's ({_listed(source)})",
-            hint="Convert with the source's input names, or give the inputs with --input.",
+            hint="--constant NAME=VALUE gives what only the graph has; --input renames the source's.",
         )
     known = {spec.name: spec for spec in source.inputs}
     plans = [_with_layout(plan, known) for plan in plans]
     return Matching(tuple(plans), tuple(note for plan in plans for note in _notes(plan, known)))
-
-
-def narrowed(description: SourceDescription, graph: Signature) -> SourceDescription:
-    """The description, with the axes that the graph has fixed held at the graph's sizes.
-
-    For a graph that somebody else made: it may be right for one size only, and says so. A note tells.
-    """
-    from dataclasses import replace
-
-    given = {spec.name: spec for spec in graph.inputs}
-    axes, notes = dict(description.axes), []
-    for spec in description.signature.inputs:
-        target = given.get(spec.name)
-        if target is None or len(target.shape) != len(spec.shape):
-            continue
-        for axis, dim in enumerate(spec.shape):
-            size = target.shape[axis]
-            if isinstance(dim, str) and isinstance(size, int) and axes.get(dim) != (size,):
-                axes[dim] = (size,)
-                notes.append(f"the graph takes {dim} = {size} only")
-    return replace(description, axes=axes, notes=(*description.notes, *notes))
 
 
 def _by_name(source: Signature, graph: Signature) -> Optional[list[InputPlan]]:

@@ -134,7 +134,7 @@ class ErrorStatistics:
     @property
     def cosine(self) -> Optional[float]:
         """Between the finite elements as vectors; None where one of them is zero."""
-        norm = float(self._sums[1] * self._sums[3]) ** 0.5
+        norm = float(self._sums[1]) ** 0.5 * float(self._sums[3]) ** 0.5
         return min(1.0, float(self._sums[4]) / norm) if 0 < norm < float("inf") else None
 
     @property

@@ -164,7 +164,7 @@ def _distances(answer: Tensors, others: list[Tensors]) -> Tensors:
         with np.errstate(invalid="ignore"):
             gaps = [np.abs(other[name].astype(np.float64) - base) for other in others]
         gap = np.nan_to_num(np.max(gaps, axis=0), nan=0.0, posinf=0.0)
-        noise[name] = _spread(gap).astype(np.float32)
+        noise[name] = np.minimum(_spread(gap), np.finfo(np.float32).max).astype(np.float32)
     return noise
 
 

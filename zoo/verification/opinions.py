@@ -7,6 +7,7 @@ a row. Where one way differs, the pair that disagrees names the culprit (see `bl
 from __future__ import annotations
 
 import os
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Iterator, Mapping, Optional, Sequence
 
@@ -19,6 +20,7 @@ from zoo.verification.tolerances import TYPICAL
 
 if TYPE_CHECKING:
     from zoo.jobs import CaseFile
+    from zoo.records import TensorSpec
     from zoo.tensors import Tensors
 
 FOLDER = "opinions"
@@ -86,6 +88,13 @@ class Asking:
     cases: Path
     out: Path
     usual: Optional[Session] = None
+    constants: Mapping[str, Any] = field(default_factory=dict)
+
+    def feeds(self, file: CaseFile, inputs: Sequence[TensorSpec]) -> Tensors:
+        """The feeds of a case as the graph with these `inputs` takes them."""
+        from zoo.verification.matching import adapted_feeds
+
+        return adapted_feeds(load_tensors(self.cases / "feeds" / file.name), inputs, self.constants)
 
 
 def write_opinions(asking: Asking, variants: Sequence[Variant] = QUICK) -> None:
@@ -104,14 +113,12 @@ def write_opinions(asking: Asking, variants: Sequence[Variant] = QUICK) -> None:
 
 
 def _answers(asking: Asking, variant: Variant) -> Iterator[tuple[CaseFile, Tensors]]:
-    from zoo.verification.matching import adapted_feeds
-
     if variant.optimisation == REFERENCE:
         yield from _reference_answers(asking)
         return
     session, repeats = _session(asking, variant)
     for file in asking.files:
-        feeds = adapted_feeds(load_tensors(asking.cases / "feeds" / file.name), session.inputs)
+        feeds = asking.feeds(file, session.inputs)
         for _ in range(repeats):
             session.run(feeds)
         yield file, session.run(feeds)
@@ -127,14 +134,13 @@ def _session(asking: Asking, variant: Variant) -> tuple[Session, int]:
 
 def _reference_answers(asking: Asking) -> Iterator[tuple[CaseFile, Tensors]]:
     from zoo.verification.inspection import signature
-    from zoo.verification.matching import adapted_feeds
 
     evaluator = reference_evaluator(asking.model)
     if evaluator is None:
         return
     inputs = signature(evaluator.proto_.graph).inputs
     for file in asking.files[:1]:
-        feeds = adapted_feeds(load_tensors(asking.cases / "feeds" / file.name), inputs)
+        feeds = asking.feeds(file, inputs)
         if sum(array.size for array in feeds.values()) <= MAX_REFERENCE_ELEMENTS:
             yield file, reference_run(evaluator, feeds)
 

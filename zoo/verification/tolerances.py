@@ -26,10 +26,12 @@ class Precision:
     largest: float
     rtol: float
     floor: float
+    ulps: float = 16.0
+    """With measured noise: what is always allowed, in units in the last place of the largest element."""
 
 
 PRECISIONS = {
-    "float64": Precision("float64", 2.0**-52, 1.7976931348623157e308, 1e-9, 1e-11),
+    "float64": Precision("float64", 2.0**-52, 1.7976931348623157e308, 1e-9, 1e-11, 4096.0),
     "float32": Precision("float32", 2.0**-23, 3.4028234663852886e38, 1e-4, 1e-5),
     "bfloat16": Precision("bfloat16", 2.0**-7, 3.3895313892515355e38, 5e-2, 1e-2),
     "float16": Precision("float16", 2.0**-10, 65504.0, 1e-2, 2e-3),
@@ -39,8 +41,6 @@ PRECISIONS = {
 NOISE_FACTOR = {"float64": 32.0, "perturbation": 64.0}
 """Errors up to this many times the source's own rounding noise are rounding, by how it was measured."""
 PERTURBATION = "perturbation"
-NOISE_FLOOR = 16.0
-"""And up to this many units in the last place of the output's largest element."""
 PROBABILITY_FLOOR = 4.0
 """Units in the last place at 1 that a probability may always be off by. ONNX Runtime's Sigmoid in float32
 is up to 1.8e-7 (1.5 units) off near zero, where that is more than the answer."""
@@ -164,7 +164,7 @@ def limit_for(precision: Precision, scale: float, policy: Policy, noise: Optiona
     if noise is None:
         return Limit(precision, usual.rtol, usual.atol, "dtype")
     factor = NOISE_FACTOR[noise.method] * precision.epsilon / noise.unit
-    ulp = NOISE_FLOOR * precision.epsilon
+    ulp = precision.ulps * precision.epsilon
     atol = scale * (ulp + factor * noise.level)
     # A noise above the default bound everywhere is the model's condition, not single elements that jump.
     return Limit(precision, ulp, atol, "noise", factor, usual if atol < usual.atol else None)

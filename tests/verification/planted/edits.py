@@ -92,14 +92,20 @@ def wrap_output(proto, node, *ops):
 def bypass(proto, node):
     """Take a node with one input and one output out of the graph."""
     source, target = node.input[0], node.output[0]
-    proto.graph.node.remove(node)
     if any(output.name == target for output in proto.graph.output):
-        proto.graph.node.append(helper.make_node("Identity", [source], [target]))
-    for other in proto.graph.node:
-        other.input[:] = [
-            source if name == target and other.op_type != "Identity" else name for name in other.input
-        ]
+        node.CopyFrom(helper.make_node("Identity", [source], [target]))
+        return proto
+    proto.graph.node.remove(node)
+    _rename(proto.graph, target, source)
     return proto
+
+
+def _rename(graph, old, new):
+    """In the inputs of all nodes, subgraphs included."""
+    for node in graph.node:
+        node.input[:] = [new if name == old else name for name in node.input]
+        for item in node.attribute:
+            _rename(item.g, old, new)
 
 
 def add_constant(proto, name, values):

@@ -53,7 +53,7 @@ class Subject:
         runtime = self._again(Job(RUN, model=path))
         sides = (Answers(self.cases, self.folder), Answers(_cases(runtime), runtime))
         again = lambda job: self._again(replace(job, model=path))  # noqa: E731
-        return decided(Hearing(*sides, self.description, Policy(), again, _cases))[0]
+        return decided(Hearing(*sides, self.description, Policy(), again, _cases, apart=False))[0]
 
     def _again(self, job: Job) -> Path:
         job = replace(job, request=self.request, cases=self.folder)

@@ -131,7 +131,7 @@ def labels_cut_to_int32(graph, model):
 def coefficient_off_by_a_thousandth(graph, model):
     name = nodes(graph, "MatMul")[0].input[1]
     weights = array(graph, name)
-    weights[2] += 1e-3
+    weights[2, 1] += 1e-3
     return replace(graph, name, weights)
 
 

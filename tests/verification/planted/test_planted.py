@@ -9,7 +9,9 @@ from tests.verification.planted.suite import entries, planted, prepared
 FAULTS = [(entry.name, fault.__name__) for entry in entries() for fault in entry.faults]
 HONEST = [entry.name for entry in entries() if entry.upstream is None]
 UPSTREAM = [entry.name for entry in entries() if entry.upstream is not None]
-pytestmark = pytest.mark.filterwarnings("ignore:.*:DeprecationWarning", "ignore:.*:FutureWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.*:DeprecationWarning", "ignore:.*:FutureWarning", "ignore:Statistics for quantized inputs"
+)
 
 
 @pytest.mark.parametrize("name", HONEST)
