@@ -46,6 +46,7 @@ CONVERTERS = {
     "jax": "converters.from_jax:JaxConverter",
     "libsvm": "converters.from_libsvm:LibsvmConverter",
     "caffe": "converters.from_caffe:CaffeConverter",
+    "coreml": "converters.from_coreml:CoreMLConverter",
 }
 
 
