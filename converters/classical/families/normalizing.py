@@ -3,7 +3,7 @@
 Source: sklearn/preprocessing/_data.py (1.9).
 
 - Normalizer: each row divided by its norm: l2 root of the sum of squares, l1 sum of |x|, max largest |x|; a
-  row of zeros stays. dtype of X.
+  row of zeros stays, and unless X is sparse one whose norm is below ten epsilon. dtype of X.
 - KernelCenterer: ``K - K_fit_rows_ - mean(K, axis=1) + K_fit_all_`` in that order, the mean as the row's
   sum divided by the number of fitted rows; in place, so the dtype of K.
 """
@@ -24,8 +24,11 @@ if TYPE_CHECKING:
 
 class Normalizer(Emitter):
     def transform(self, X: Features) -> Matrix:
+        import numpy as np
+
         X = floats(self.graph, X)
-        return Matrix(normalized(self.graph, X.value, self.estimator.norm), X.width, X.sparse)
+        least = 0.0 if X.sparse else 10 * float(np.finfo(X.dtype).eps)
+        return Matrix(normalized(self.graph, X.value, self.estimator.norm, least), X.width, X.sparse)
 
 
 class KernelCenterer(Emitter):

@@ -47,14 +47,15 @@ def sublinear(graph: Graph, counts: Value) -> Value:
     return graph.where(none, counts, logs)
 
 
-def normalized(graph: Graph, x: Value, norm: str) -> Value:
-    """Rows divided by their norm (``"l1"``, ``"l2"``, ``"max"``); rows of zeros as they are."""
+def normalized(graph: Graph, x: Value, norm: str, least: float = 0.0) -> Value:
+    """Rows divided by their norm (``"l1"``, ``"l2"``, ``"max"``); of zeros or below `least` as they are."""
     size = graph.op("Abs", x)
     if norm == "l2":
         size = graph.op("Sqrt", idioms.row_sum(graph, graph.mul(x, x)))
     else:
         size = idioms.row_sum(graph, size) if norm == "l1" else idioms.row_max(graph, size)
-    return graph.div(x, graph.where(graph.equal(size, 0), 1.0, size))
+    none = graph.less(size, least) if least else graph.equal(size, 0)
+    return graph.div(x, graph.where(none, 1.0, size))
 
 
 EMITTERS = {"sklearn.feature_extraction.text.TfidfTransformer": TfidfTransformer}
