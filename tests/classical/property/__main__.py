@@ -24,7 +24,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[3]
 CHUNK = 1500
 LIMIT = 30
-"""Seconds for one model."""
+"""Seconds of processor time for one model."""
 FAULTS = ("wrong", "crashed", "unloadable", "hang", "died")
 """Not among them: "stuck", a child that was killed while a source was being fitted or asked."""
 
@@ -121,7 +121,7 @@ def chunk(examples: int, seed: int) -> int:
 
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
     os.dup2(2, 1)
-    signal.signal(signal.SIGALRM, _too_long)
+    signal.signal(signal.SIGPROF, _too_long)
     seen: set[str] = set()
 
     @hypothesis.seed(seed)
@@ -156,13 +156,13 @@ def _too_long(number: int, frame: Any) -> None:
 def _judged(draw: Any) -> dict[str, Any]:
     from tests.classical.property.judge import verdict
 
-    signal.alarm(LIMIT)
+    signal.setitimer(signal.ITIMER_PROF, LIMIT)
     try:
         found = verdict(draw)
     except TooLongError:
         return {"kind": "hang", "draw": repr(draw), "why": f"more than {LIMIT} s"}
     finally:
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
     return {"kind": found.kind, "why": found.why, "rows": found.rows, "draw": repr(draw)}
 
 

@@ -140,7 +140,7 @@ def _fault(name: str, got: Feeds, expected: Feeds, asked: tuple[Source, Feeds]) 
             "wrong", f"{name} has shape {getattr(found, 'shape', None)}, the source {wanted.shape}"
         )
     if wanted.dtype.kind != "f":
-        return _other_labels(name, found, expected, asked)
+        return _other_labels(name, got, expected, asked)
     bad = far(found, wanted, _bound(wanted, asked))
     if not bad.any():
         return None
@@ -183,29 +183,34 @@ def _distance(some: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     return np.asarray(np.where(odd, np.finfo(np.float64).max, np.where(np.isnan(gap), 0.0, gap)))
 
 
-def _other_labels(
-    name: str, found: np.ndarray, expected: Feeds, asked: tuple[Source, Feeds]
-) -> Verdict | None:
-    wanted = expected[name]
+def _other_labels(name: str, got: Feeds, expected: Feeds, asked: tuple[Source, Feeds]) -> Verdict | None:
+    wanted, found = expected[name], got[name]
     same = found.astype(np.str_ if wanted.dtype.kind == "U" else wanted.dtype) == wanted
     bad = np.flatnonzero(~same.reshape(len(wanted), -1).all(axis=1))
     if not len(bad):
         return None
     why = f"{name}: {len(bad)} of {len(wanted)} rows, row {bad[0]}: {found[bad[0]]} for {wanted[bad[0]]}"
-    near = all(_near_tie(expected, int(row)) for row in bad) or _unsteady(name, wanted, bad, asked)
+    near = all(_near_tie(expected, got, int(row)) for row in bad) or _unsteady(name, wanted, bad, asked)
     return Verdict("rounding" if near else "wrong", why)
 
 
-def _near_tie(expected: Feeds, row: int) -> bool:
-    """Whether the two best scores of a row are apart, but by no more than rounding."""
+def _near_tie(expected: Feeds, got: Feeds, row: int) -> bool:
+    """Whether the two best scores of a row are as near as rounding, yet apart on one side at least.
+
+    Where both sides have an exact tie nothing was rounded: another label is another rule.
+    """
     for name in ("probabilities", "scores"):
         if name in expected:
-            scores = np.atleast_1d(expected[name][row])
-            scale = max(1.0, float(np.abs(expected[name][np.isfinite(expected[name])]).max(initial=0.0)))
-            ranked = np.sort(scores)[::-1] if scores.size > 1 else np.array([scores[0], 0.0])
-            gap = abs(float(ranked[0] - ranked[1]))
-            return 0 < gap <= BOUNDS[str(scores.dtype)] * scale
+            finite = np.abs(expected[name][np.isfinite(expected[name])])
+            bound = BOUNDS[str(expected[name].dtype)] * max(1.0, float(finite.max(initial=0.0)))
+            gaps = [_gap(np.atleast_1d(side[name][row])) for side in (expected, got)]
+            return max(gaps) > 0 and max(gaps) <= bound
     return False
+
+
+def _gap(scores: np.ndarray) -> float:
+    ranked = np.sort(scores)[::-1] if scores.size > 1 else np.array([scores[0], 0.0])
+    return abs(float(ranked[0] - ranked[1]))
 
 
 def _unsteady(name: str, wanted: np.ndarray, bad: np.ndarray, asked: tuple[Source, Feeds]) -> bool:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
+from sklearn.preprocessing import Normalizer, OneHotEncoder, OrdinalEncoder
 
-from tests.classical.harness import assert_same
+from tests.classical.harness import Options, assert_same
+from zoo.records import TensorSpec
 
 GAPS = np.array(
     [[0.1, np.nan], [0.2, 1.0], [0.3, 1.0], [0.2, 1.0], [0.2, np.nan], [np.nan, 3.0], [0.7, 3.0], [0.7, 4.0]]
@@ -23,3 +24,11 @@ def test_ordinal_encoder_groups_rare_categories_beside_missing_ones(least: int, 
 @pytest.mark.parametrize("unknown", ["ignore", "infrequent_if_exist"])
 def test_one_hot_encoder_groups_rare_categories_beside_missing_ones(unknown: str) -> None:
     assert_same(OneHotEncoder(handle_unknown=unknown, min_frequency=3).fit(GAPS), GAPS)
+
+
+@pytest.mark.parametrize("norm", ["l1", "l2", "max"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_normalizer_leaves_rows_of_tiny_norm(norm: str, dtype: str) -> None:
+    rows = np.array([[0.0, 0], [1, 2], [1e-8, 0], [1e-7, -1e-7], [1e-15, 2e-15], [5e-6, 0]], dtype=dtype)
+    inputs = (TensorSpec("X", dtype, ("batch", 2)),)
+    assert_same(Normalizer(norm=norm).fit(rows), rows, Options(inputs=inputs))
