@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Mapping, Optional
@@ -53,7 +54,7 @@ class TorchConverter:
         return SourceDescription(
             signature=Signature(study.inputs, study.outputs),
             domains=study.domains,
-            versions={name: version(name) for name in ("torch", "onnxscript")},
+            versions=_versions(),
             notes=study.notes,
             axes=study.axes,
         )
@@ -110,6 +111,12 @@ def _study(model: TorchModel, request: ConversionRequest) -> Study:
     if model.studied is None or model.studied[0] != request:
         model.studied = (request, study(model, request))
     return model.studied[1]  # type: ignore[no-any-return]
+
+
+def _versions() -> dict[str, str]:
+    """What decides the numbers."""
+    used = ("torch", "onnxscript", *(["transformers"] if "transformers" in sys.modules else []))
+    return {name: version(name) for name in used}
 
 
 def preload() -> None:

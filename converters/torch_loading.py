@@ -6,13 +6,13 @@ import inspect
 import json
 import pickle
 import warnings
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Mapping
 
 from converters.torch_code import imported, provide_classes
 from converters.torch_model import TorchModel
 from converters.torch_quiet import quiet
+from converters.torch_transformers import load_transformers
 from converters.torch_weights import load_weights, selected_weights
 from zoo.errors import (
     MissingInputError,
@@ -110,27 +110,13 @@ def _load_folder(path: Path, options: Mapping[str, Any]) -> TorchModel:
     config = json.loads((path / "config.json").read_text(encoding="utf-8"))
     weights = path / "model.safetensors"
     if "builder" not in options and config.get("architectures") != ["BertModel"]:
-        return _load_transformers(path, config)
+        return TorchModel(load_transformers(path, config))
     if weights.is_file():
         state = _read_safetensors(weights)
     else:
         weights = path / "pytorch_model.bin"
         state = _read(weights, lambda: torch.load(weights, map_location="cpu", weights_only=True))
     return _built(state, weights, {"builder": BERT, **options})
-
-
-def _load_transformers(path: Path, config: Mapping[str, Any]) -> TorchModel:
-    names = config.get("architectures") or []
-    try:
-        transformers = import_module("transformers")
-    except ImportError as error:
-        raise MissingPackageError(
-            f"{path.name} is a {', '.join(names) or 'model'} of transformers, which is not installed",
-            hint="pip install transformers, or give --builder module:callable that builds the module.",
-        ) from error
-    kind = getattr(transformers, names[0] if names else "AutoModel", None) or transformers.AutoModel
-    module = kind.from_pretrained(str(path), local_files_only=True)
-    return TorchModel(module.eval())
 
 
 _LOADERS: dict[str, Callable[[Path, Mapping[str, Any]], TorchModel]] = {

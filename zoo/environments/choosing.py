@@ -20,10 +20,14 @@ from zoo.store import Store
 
 @record
 class Wish:
-    """How to choose: `isolated` never takes the current environment, `offline` never builds one."""
+    """How to choose: `isolated` never takes the current environment, `offline` never builds one.
+
+    With `own_code` the user names code that builds the model: the framework's own environment is right then.
+    """
 
     isolated: bool = False
     offline: bool = False
+    own_code: bool = False
     cache: Optional[Path] = None
     say: Callable[[str], None] = lambda text: None
 
@@ -34,7 +38,8 @@ def choose(framework: str, detection: Detection, wish: Wish) -> Environment:
     A converter without lock files runs in the current environment. Raises `MissingPackageError` where nothing
     fits and nothing may be built, and what `build` raises.
     """
-    found = [find_lock(name, framework) for name in locks_for(framework, detection)]
+    names = (framework,) if wish.own_code else locks_for(framework, detection)
+    found = [find_lock(name, framework) for name in names]
     locks = [lock for lock in found if lock is not None]
     if not locks:
         return _without_lock(framework, wish)
