@@ -118,9 +118,12 @@ def _frame(found: Layout, arrays: dict[str, np.ndarray]) -> Any:
     import pandas as pd
 
     levels = {name: feature.levels for name, feature in zip(found.names, found.features)}
+    # A series of its own keeps the dtype: pandas 3 makes text of objects, and NaN of their None.
     return pd.DataFrame(
         {
-            name: array if levels[name] is None else _categorical(array, levels[name])
+            name: pd.Series(array, dtype=array.dtype)
+            if levels[name] is None
+            else _categorical(array, levels[name])
             for name, array in arrays.items()
         }
     )

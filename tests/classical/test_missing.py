@@ -112,3 +112,9 @@ def test_imputed_frames_before_a_model(imputer, last, holes) -> None:
     options = Options(skip=("missing", "all-missing")) if isinstance(imputer, IterativeImputer) else PLAIN
     description = assert_same(make_pipeline(imputer, last).fit(table, labels), table, options)
     assert all(domain.columns[0].accepts_nan for domain in description.domains)
+
+
+def test_equally_far_donors_of_different_values_are_refused() -> None:
+    rows = np.array([[1.0, 5.0], [2.0, 6.0], [2.0, 7.0], [3.0, 1.0], [4.0, 2.0], [np.nan, 3.0]])
+    with pytest.raises(UnsupportedModelError, match="equally far donors"):
+        SklearnConverter().convert(KNNImputer(n_neighbors=1).fit(rows), request())

@@ -8,7 +8,8 @@ Source: sklearn/impute (1.9), nan_euclidean_distances of sklearn/metrics/pairwis
 - KNNImputer: distances over the features that both rows have, ``sqrt(F / common * (|x|² - 2xy + |y|² -
   …))``, NaN where none is common; the nearest fitted rows that have the feature; their mean, or the mean
   weighted by 1 / distance (exact matches alone where there are any). No common feature with any of them:
-  the feature's mean. Among equally distant rows the source takes any (argpartition), the graph the first.
+  the feature's mean. Among equally distant rows the source takes any (argpartition): refused where fitted
+  rows show that they occur.
 - IterativeImputer: the initial imputation, then the fitted estimators in their order, each prediction
   clipped to [min_value, max_value] and rounded to the dtype of X. A batch in which every value is missing
   keeps the initial imputation. sample_posterior draws at random: refused.
@@ -26,7 +27,12 @@ from converters.classical.families.imputing import SimpleImputer
 from zoo.records import ColumnDomain
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from converters.classical.graph import Value
+
+MOST_TRIED = 300
+"""Fitted rows for which a KNNImputer is asked whether its donors tie."""
 
 
 class Imputer(Emitter):
@@ -86,6 +92,34 @@ class KNNImputer(Imputer):
     def _demand_expressible(self) -> None:
         if callable(self.estimator.metric) or callable(self.estimator.weights):
             raise self.refuse("its metric or weights are Python code")
+        row = self._undecided()
+        if row is not None:
+            raise self.refuse(
+                f"fitted row {row[0]} without its feature {row[1]} has equally far donors of different "
+                "values, and which of them numpy.argpartition takes depends on the machine",
+                "Use SimpleImputer or IterativeImputer, or more features that tell rows apart.",
+            )
+
+    def _undecided(self) -> tuple[int, int] | None:
+        """A fitted row and one of its features for which donors tie where the nearest end."""
+        import numpy as np
+        from sklearn.metrics import nan_euclidean_distances
+
+        source = self.estimator
+        fitted, absent = np.asarray(source._fit_X, dtype=np.float64), np.asarray(source._mask_fit_X)
+        known = np.where(absent, np.nan, fitted)
+        rows = np.unique(np.linspace(0, len(fitted) - 1, min(MOST_TRIED, len(fitted))).astype(int))
+        for feature in np.flatnonzero(np.asarray(source._valid_mask)):
+            asked, donors = known[rows].copy(), np.flatnonzero(~absent[:, feature])
+            asked[:, feature] = np.nan
+            count = int(source.n_neighbors)
+            if count >= len(donors) or fitted.shape[1] == 1:
+                continue
+            apart = nan_euclidean_distances(asked, known[donors])
+            tied = _tied(apart, fitted[donors, feature], count)
+            if tied.any():
+                return int(rows[np.argmax(tied)]), int(feature)
+        return None
 
     def _distances(self, X: Matrix) -> Value:
         """To every fitted row: [N, fitted], NaN where no feature is common."""
@@ -138,6 +172,21 @@ class KNNImputer(Imputer):
         any_exact = idioms.row_max(graph, graph.cast(exact, "float64"))
         inverse = graph.div(1.0, graph.where(exact, 1.0, near))
         return graph.where(graph.greater(any_exact, 0), graph.cast(exact, "float64"), inverse)
+
+
+def _tied(apart: np.ndarray, values: np.ndarray, count: int) -> np.ndarray:
+    """Where the last of the nearest and the next are equally far, and such donors differ in value: [N]."""
+    import numpy as np
+
+    apart = np.where(np.isnan(apart), np.inf, apart)
+    bound = np.partition(apart, count - 1, axis=1)[:, count - 1 : count]
+    with np.errstate(invalid="ignore"):
+        near = np.abs(apart - bound) <= 1e-12 * np.maximum(bound, 1e-300)
+    crowded = ((apart < bound) | near).sum(axis=1) > count
+    lowest = np.where(near, values, np.inf).min(axis=1)
+    highest = np.where(near, values, -np.inf).max(axis=1)
+    tied: np.ndarray = crowded & np.isfinite(bound[:, 0]) & (lowest < highest)
+    return tied
 
 
 class IterativeImputer(Imputer):

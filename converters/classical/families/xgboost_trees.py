@@ -2,7 +2,8 @@
 
 Source: src/predictor/cpu_predictor.cc, src/gbm/{gbtree,gblinear}.cc, python-package/xgboost/sklearn.py (3.2).
 
-- dtype: every input is rounded to float32; a value equal to ``missing`` is missing, as is NaN.
+- dtype: every input is rounded to float32; a value equal to ``missing`` is missing, as is NaN, and as is
+  what a sparse matrix does not store: its zeros.
 - comparison: ``x < threshold`` in float32; missing goes by default_left.
 - categories: a code in the split's set goes right; any other, one below 0 too, goes left.
   Columns that were pandas categoricals give the position of their value among the levels.
@@ -80,6 +81,8 @@ class XGBoost(Emitter):
             value = graph.cast(X.value, "float32")
         else:
             value = idioms.concat(graph, [self._column(X, i) for i in range(X.width)])
+        if isinstance(X, Matrix) and X.sparse:
+            value = graph.where(graph.equal(X.value, 0), float("nan"), value)
         missing = self.estimator.missing
         if missing is None or missing != missing:
             return value
