@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zoo import artifacts, dispatch, environments, plugins, reference, warm
 from zoo.errors import UsageError, VerificationError
@@ -137,7 +137,7 @@ def judged(model_path: Path, source: Path, folder: Path, settings: Settings, ask
         readable = (model_path.parent, model_path.resolve(), source)
         return dispatch.run_job(job, place, settings.bounds, readable)
 
-    return _verdict(_Bench(model_path, source, folder, ask, run), settings)
+    return _verdict(_Bench(model_path, source, folder, ask, run, settings.constants), settings)
 
 
 def judged_here(model_path: Path, folder: Path, settings: Settings, ask: Ask) -> Proof:
@@ -149,7 +149,7 @@ def judged_here(model_path: Path, folder: Path, settings: Settings, ask: Ask) ->
         (write_all_opinions if job.action == OPINIONS else run_model)(job, place)
         return place
 
-    return _verdict(_Bench(model_path, model_path.parent, folder, ask, run), settings)
+    return _verdict(_Bench(model_path, model_path.parent, folder, ask, run, {}, apart=False), settings)
 
 
 @dataclass
@@ -161,13 +161,15 @@ class _Bench:
     folder: Path
     ask: Ask
     run: Ask
+    constants: Mapping[str, Any]
+    apart: bool = True
     asked: int = 0
 
     def again(self, job: Job) -> Path:
         self.asked += 1
         place = self.folder / f"{job.action}-{self.asked}"
         return (self.ask if job.action == NOISE else self.run)(
-            replace(job, model=self.model, cases=self.source), place
+            replace(job, model=self.model, cases=self.source, constants=dict(self.constants)), place
         )
 
 
@@ -181,7 +183,8 @@ def _verdict(bench: _Bench, settings: Settings) -> Proof:
     description = dispatch.read_record(SourceDescription, bench.source, "description.json")
     asked, ran = _cases(bench.source), _cases(runtime)
     sides = (Answers(asked, bench.source), Answers(ran, runtime))
-    hearing = Hearing(*sides, description, Policy(settings.tolerance), bench.again, _cases)
+    policy = Policy(settings.tolerance)
+    hearing = Hearing(*sides, description, policy, bench.again, _cases, bench.apart)
     report, hearing = decided(hearing)
     if not report.passed and not settings.keep_unverified:
         raise mismatch(report)
