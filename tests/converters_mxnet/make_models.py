@@ -26,10 +26,10 @@ def gluon_network():
 def checkpoint(name, symbol, **shapes):
     """A symbol with random parameters, as the Module API saves it."""
     arguments, _, states = symbol.infer_shape(**shapes)
-    given = dict(zip(symbol.list_arguments(), arguments))
+    given = dict(zip(symbol.list_arguments(), arguments))  # noqa: B905 - runs on Python 3.9
     values = {k: nd.random.uniform(0.2, 1, shape=v) for k, v in given.items() if k not in shapes}
     values = {k: v for k, v in values.items() if not k.endswith("label")}
-    kept = dict(zip(symbol.list_auxiliary_states(), states))
+    kept = dict(zip(symbol.list_auxiliary_states(), states))  # noqa: B905
     kept = {k: nd.random.uniform(0.2, 1, shape=v) for k, v in kept.items()}
     mxnet.model.save_checkpoint(f"{FOLDER}/{name}", 0, symbol, values, kept)
 

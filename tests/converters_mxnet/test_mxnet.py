@@ -126,7 +126,7 @@ def test_parameters_cut_off_are_refused(saved: Path) -> None:
 
 def test_parameters_of_another_model_are_refused(saved: Path) -> None:
     shutil.copy(saved / "classifier-0000.params", saved / "gluon-0000.params")
-    with pytest.raises(UnsupportedFileError, match="does not belong to gluon-symbol.json"):
+    with pytest.raises(UnsupportedFileError, match=r"does not belong to gluon-symbol\.json"):
         converted(saved / "gluon-symbol.json", PICTURES)
 
 
