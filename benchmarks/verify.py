@@ -155,8 +155,9 @@ def _plain(source: Path, model: Path, name: str, folder: Path) -> list[str]:
         if extra
         else {}
     )
-    request, _ = pipeline.request_for(open_artifact(source), **asked)
-    proof = compared(model, request, folder / "work", Settings(refresh=True, cache=folder / "cache"))
+    request, detection = pipeline.request_for(open_artifact(source), **asked)
+    settings = Settings(refresh=True, cache=folder / "cache")
+    proof = compared(model, request, detection, folder / "work", settings)
     (folder / "request.json").write_text(wire.dumps(request), encoding="utf-8")
     arguments = [folder / "request.json", converter_target(request.framework), proof.folder, model]
     return [sys.executable, "-c", PLAIN, *map(str, arguments)]

@@ -90,6 +90,10 @@ class CertifiedProof:
     outputs: tuple[CertifiedOutput, ...]
     worst: str | None = None
     notes: tuple[str, ...] = ()
+    tolerance_class: str | None = None
+    """``"quantised"`` or ``"dynamic-range"``: the source's arithmetic is coarser than its dtypes."""
+    optimisation: str = "all"
+    """The level of ONNX Runtime's graph optimisation that the proof is for."""
 
 
 @record
@@ -138,6 +142,8 @@ def certify(
         tuple(_outputs(report)),
         worst=None if worst is None else f"{worst[1].output} in {worst[0].case.name}",
         notes=report.notes,
+        tolerance_class=report.tolerance_class,
+        optimisation=report.optimisation,
     )
     return Certificate(_certified_model(model), source, proof)
 

@@ -83,7 +83,7 @@ class NoiseMeter:
         for space in self._spaces:
             array = feeds[space.spec.name]
             up = Stream(turn, "noise", space.spec.name).integers(array.shape, 0, 1).astype(bool)
-            beside = _beside(array, up) if array.any() else _off_zero(array, up, space)
+            beside = _beside(array, up, _reach(space)) if array.any() else _off_zero(array, up, space)
             free = _movable(space, array) & _inside(space, beside, array)
             moved[space.spec.name] = np.where(free, beside, array)
         return moved
@@ -120,15 +120,26 @@ def _inside(space: InputSpace, moved: np.ndarray, array: np.ndarray) -> np.ndarr
     return np.asarray(~left)
 
 
-def _beside(array: np.ndarray, up: np.ndarray) -> np.ndarray:
-    """The next float32 number (float16 for float16), for that is what the graph computes in."""
+def _beside(array: np.ndarray, up: np.ndarray, reach: float) -> np.ndarray:
+    """The next float32 number (float16 for float16), for that is what the graph computes in.
+
+    Moved by no less than half a rounding of the range: behind the entrance small numbers meet biases and
+    constants of the usual size, and are rounded as those are.
+    """
     import numpy as np
 
     kind = np.float16 if array.dtype == np.float16 else np.float32
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         short = array.astype(kind)
         step = np.nextafter(short, np.where(up, kind(np.inf), kind(-np.inf)).astype(kind)) - short
+        least = np.asarray(reach * np.finfo(kind).eps / 2, dtype=kind)
+        step = np.where(np.abs(step) < least, np.where(up, least, -least), step)
     return np.asarray((array + step.astype(array.dtype)).astype(array.dtype))
+
+
+def _reach(space: InputSpace) -> float:
+    """The largest magnitude of the known range, else 1."""
+    return max(max(abs(c.low or 0.0), abs(c.high or 0.0)) for c in space.domain.columns) or 1.0
 
 
 def _off_zero(array: np.ndarray, up: np.ndarray, space: InputSpace) -> np.ndarray:
@@ -138,10 +149,8 @@ def _off_zero(array: np.ndarray, up: np.ndarray, space: InputSpace) -> np.ndarra
     """
     import numpy as np
 
-    columns = space.domain.columns
-    reach = max(max(abs(c.low or 0.0), abs(c.high or 0.0)) for c in columns) or 1.0
-    positive = all(column.low is not None and column.low >= 0 for column in columns)
-    step = 1e-3 * reach * (2.0**-10 if array.dtype == np.float16 else 2.0**-23)
+    positive = all(column.low is not None and column.low >= 0 for column in space.domain.columns)
+    step = 1e-3 * _reach(space) * (2.0**-10 if array.dtype == np.float16 else 2.0**-23)
     return np.where(up | positive, step, -step).astype(array.dtype)
 
 

@@ -36,7 +36,10 @@ def summary(report: VerificationReport) -> str:
     compared = [case for case in report.cases if case.skipped is None]
     failed = sum(not case.passed for case in compared)
     count = f"{len(compared)} cases" if not failed else f"{failed} of {len(compared)} cases differ"
-    return f"{report.verdict}: {count}, against {report.reference}, seed {report.seed}"
+    named = [] if report.tolerance_class is None else [f"tolerance class {report.tolerance_class}"]
+    named += [] if report.optimisation == "all" else [f"graph optimisations {report.optimisation}"]
+    known = [f"against {report.reference}", f"seed {report.seed}", *named]
+    return f"{report.verdict}: {count}, {', '.join(known)}"
 
 
 def worst(report: VerificationReport) -> str:
