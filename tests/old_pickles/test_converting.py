@@ -78,3 +78,19 @@ def test_answers_are_those_of_the_release_that_saved_it(environment: Environment
     model = zoo.convert(path, tmp_path / "forest.onnx")
     found = zoo.load(model.path)(X=X)
     assert (found["label"] == np.load(tmp_path / "labels.npy")).all()
+
+
+@pytest.mark.slow
+def test_an_estimator_of_lightgbm_3_is_converted_by_it(environment: Environments, tmp_path: Path) -> None:
+    built = environment("lightgbm-3.3")
+    fit = (
+        "import lightgbm, pickle, sys\n"
+        "X = [[float(i % 7), float(i % 5)] for i in range(60)]\n"
+        "model = lightgbm.LGBMRegressor(n_estimators=4).fit(X, [sum(row) for row in X])\n"
+        "pickle.dump(model, open(sys.argv[1], 'wb'))\n"
+    )
+    path = tmp_path / "model.pkl"
+    subprocess.run(
+        [str(built.interpreter), "-I", "-c", fit, str(path)], check=True, stdout=subprocess.DEVNULL
+    )
+    assert converted_there(built, path)

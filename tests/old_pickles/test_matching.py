@@ -74,6 +74,16 @@ def test_a_file_that_tells_no_version_takes_the_frameworks_own_lock() -> None:
     assert locks_for("torch", saved_by("0.19")) == ("torch",)
 
 
+def test_an_estimator_of_lightgbm_3_is_loaded_by_it_and_its_booster_by_any() -> None:
+    def found(kind: str, layout: str) -> Detection:
+        details = {"class": f"lightgbm.{kind}", "versions": {"lightgbm model format": layout}}
+        return Detection("lightgbm", "pickle", "a pickle", details)
+
+    assert locks_for("lightgbm", found("sklearn.LGBMRegressor", "v3")) == ("lightgbm-3.3",)
+    assert locks_for("lightgbm", found("sklearn.LGBMRegressor", "v4")) == ("lightgbm",)
+    assert locks_for("lightgbm", found("basic.Booster", "v3")) == ("lightgbm",)
+
+
 def test_the_measured_classes_are_named_as_pickles_name_them() -> None:
     release, classes = MEASURED["0.23"]
     assert release in RELEASES

@@ -25,7 +25,10 @@ def locks_for(framework: str, detection: Detection) -> tuple[str, ...]:
     """
     if framework == "torch" and detection.kind == "hf_folder":
         return ("torch", "transformers") if _is_built_here(detection) else ("transformers",)
-    saved = detection.details.get("versions", {}).get("scikit-learn")
+    versions = detection.details.get("versions", {})
+    if framework == "lightgbm" and _is_old_wrapper(detection, versions):
+        return ("lightgbm-3.3",)
+    saved = versions.get("scikit-learn")
     if framework != "sklearn" or saved is None:
         return (framework,)
     _refuse_mixture(detection)
@@ -40,6 +43,12 @@ def locks_for(framework: str, detection: Detection) -> tuple[str, ...]:
 def _is_built_here(detection: Detection) -> bool:
     """Whether the converter of torch has the module of a Hugging Face folder itself."""
     return detection.details.get("architectures") == ["BertModel"]
+
+
+def _is_old_wrapper(detection: Detection, versions: dict[str, str]) -> bool:
+    """An estimator of LightGBM 3 lacks what those of 4 read of themselves; Boosters are read by either."""
+    wrapper = str(detection.details.get("class", "")).startswith("lightgbm.sklearn.")
+    return wrapper and versions.get("lightgbm model format") == "v3"
 
 
 def minor_of(version: str) -> str | None:
