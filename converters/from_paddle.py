@@ -54,6 +54,8 @@ class PaddleConverter:
         paddle_runtime.prepare()
         files = paddle_files.found(artifact.path, request.kind, request.options)
         program = paddle_programs.read(files)
+        if files.parameters is not None:
+            paddle_files.refuse_cut_off(files.parameters)
         return PaddleModel(files, program, paddle_runtime.predictor(files))
 
     def describe(self, model: PaddleModel, request: ConversionRequest) -> SourceDescription:
