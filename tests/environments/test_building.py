@@ -113,21 +113,31 @@ def test_a_killed_build_leaves_nothing_that_is_used_and_the_next_one_clears_up(
     assert not left.exists()
 
 
-def test_the_installer_dies_with_the_builder(small: str, cache_dir: Path) -> None:
-    process = subprocess.Popen([*BUILD, small], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while not (children := _children(process.pid)):
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    deadline = time.monotonic() + 10
-    while any(map(_lives, children)) and time.monotonic() < deadline:
-        time.sleep(0.05)
+def test_the_installer_dies_with_the_builder(
+    small: str, cache_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()  # pip is connected, and waits for an answer
+        for name in ("PIP_NO_INDEX", "PIP_FIND_LINKS"):
+            monkeypatch.delenv(name)
+        monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{silent.getsockname()[1]}/simple")
+        monkeypatch.setenv("PIP_DEFAULT_TIMEOUT", "60")
+        process = subprocess.Popen([*BUILD, small], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        waiting = silent.accept()[0]
+        children = _children(process.pid)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        deadline = time.monotonic() + 10
+        while any(map(_lives, children)) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        waiting.close()
+    assert children
     assert not any(map(_lives, children))
 
 
 def _children(pid: int) -> list[int]:
-    task = Path(f"/proc/{pid}/task/{pid}/children")
-    return [int(child) for child in task.read_text().split()] if task.exists() else []
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def _lives(pid: int) -> bool:
