@@ -1,9 +1,9 @@
 """What `zoo verify` costs over the plain runs it consists of: ``python -m benchmarks.verify``.
 
 The plain runs are one process that loads the source and ONNX Runtime, and runs both once on the very feeds
-that the verification made. Each pair runs in turn, A B A B …, as whole processes; the table gives the median
-of the ratios of the pairs, the same with the reference answers kept from an earlier run, and the largest
-memory of any process of each side. Results go to ``docs/verification.md``.
+that the verification made. They run in turn, as whole processes, and a third time with the answers kept from
+the first; the table gives the medians, of the ratio too, and the largest memory of any process of each side.
+Results go to ``docs/verification.md``.
 """
 
 from __future__ import annotations
@@ -122,12 +122,13 @@ def _measured(name: str, folder: Path, pairs: int) -> tuple[str, float]:
     verify = [sys.executable, "-m", "zoo", "verify", str(model), "--cache", str(folder / "cache"), "-q"]
     verify += [] if source == model else [str(source), *EXTRA.get(name, [])]
     plain = _plain(source, model, name, folder)
-    (full, most), (other, least) = _paired([*verify, "--refresh"], plain, pairs)
-    again, _ = _paired(verify, plain, pairs)
+    runs = [[_run(command) for command in ([*verify, "--refresh"], plain, verify)] for _ in range(pairs)]
+    full, other, again = ([one[i][0] for one in runs] for i in range(3))
     ratio = statistics.median(x / y for x, y in zip(full, other, strict=True))
     median = statistics.median
-    cells = [f"{median(full):.1f} s", f"{median(other):.1f} s", f"{ratio:.2f}×", f"{median(again[0]):.1f} s"]
-    return f"| {name} | {' | '.join(cells)} | {most >> 20} MiB | {least >> 20} MiB |", ratio
+    cells = [f"{median(full):.1f} s", f"{median(other):.1f} s", f"{ratio:.2f}×", f"{median(again):.1f} s"]
+    memory = [f"{max(one[i][1] for one in runs) >> 20} MiB" for i in range(2)]
+    return f"| {name} | {' | '.join([*cells, *memory])} |", ratio
 
 
 def _made(name: str, folder: Path) -> tuple[Path, Path]:
@@ -161,21 +162,6 @@ def _plain(source: Path, model: Path, name: str, folder: Path) -> list[str]:
     (folder / "request.json").write_text(wire.dumps(request), encoding="utf-8")
     arguments = [folder / "request.json", converter_target(request.framework), proof.folder, model]
     return [sys.executable, "-c", PLAIN, *map(str, arguments)]
-
-
-Runs = tuple[list[float], int]
-
-
-def _paired(a: Sequence[str], b: Sequence[str], pairs: int) -> tuple[Runs, Runs]:
-    """Seconds of each run and the largest memory of one process, of both commands by turns."""
-    _run(a), _run(b)  # once each, so that files are in memory
-    measured = [(_run(a), _run(b)) for _ in range(pairs)]
-    first, second = [one for one, _ in measured], [two for _, two in measured]
-    return _summed(first), _summed(second)
-
-
-def _summed(runs: list[tuple[float, int]]) -> Runs:
-    return [seconds for seconds, _ in runs], max(memory for _, memory in runs)
 
 
 def _run(command: Sequence[str]) -> tuple[float, int]:

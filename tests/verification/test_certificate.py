@@ -259,3 +259,9 @@ def test_the_bill_of_materials_is_valid_cyclonedx_and_deterministic(issued):
     component = json.loads(text)["metadata"]["component"]
     assert component["type"] == "machine-learning-model"
     assert component["hashes"][0]["content"] == issued[1].model.sha256
+
+
+def test_a_file_that_is_no_model_and_has_no_certificate_is_told(tmp_path):
+    (tmp_path / "page.onnx").write_bytes(b"<html>not found</html>")
+    with pytest.raises(VerificationError, match="is not an ONNX file"):
+        check_certificate(tmp_path / "page.onnx")

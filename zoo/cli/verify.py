@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from zoo.cli import options, show
-from zoo.errors import VerificationError
+from zoo.errors import UsageError, VerificationError
 
 
 @click.command("verify")
@@ -75,16 +75,23 @@ def command(
     asked["options"] = options.pairs(asked.pop("option"), "--option")
     report = api.verify(model, source, on_stage=show.stages(quiet, as_json), **asked)
     if junit is not None:
-        junit.write_text(reports.junit({model: report}), encoding="utf-8")
+        _write(junit, reports.junit({model: report}))
     if html is not None:
         from zoo.verification.page import page
 
-        html.write_text(page(report, model), encoding="utf-8")
+        _write(html, page(report, model))
     if as_json:
         show.print_json(report)
     else:
         click.echo(show.verdict(report) if quiet else reports.text(report))
     return 0 if report.passed else VerificationError.exit_code
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}") from error
 
 
 def _certificate(model: Path, key: Path | None, as_json: bool) -> int:

@@ -77,6 +77,12 @@ def _entries(model: Path, start: int) -> list[tuple[str, str]]:
     if start:
         return appended(model, start)
     import onnx
+    from google.protobuf.message import DecodeError
 
-    proto = onnx.load(str(model), load_external_data=False)
+    try:
+        proto = onnx.load(str(model), load_external_data=False)
+    except DecodeError as error:
+        raise VerificationError(
+            f"{model.name} is not an ONNX file, and has no certificate beside it"
+        ) from error
     return [(prop.key, prop.value) for prop in proto.metadata_props]

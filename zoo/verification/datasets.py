@@ -83,7 +83,8 @@ def _archived(path: Path) -> Dict[str, Files]:
         archive = tarfile.open(path)  # noqa: SIM115 - read when its files are
         members = [member for member in archive if member.isfile() and _NUMBERED.search(member.name)]
     except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
-        raise UsageError(f"{path} is no tar archive of test data sets: {error}") from error
+        reason = str(error).splitlines()[0].rstrip(":")
+        raise UsageError(f"{path} is no tar archive of test data sets: {reason}") from error
     for member in members:
         if member.size > MAX_TENSOR:
             raise UsageError(f"{member.name} in {path} has {member.size} bytes, more than {MAX_TENSOR}")

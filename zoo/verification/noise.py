@@ -132,8 +132,8 @@ def _beside(array: np.ndarray, up: np.ndarray, reach: float) -> np.ndarray:
     with np.errstate(over="ignore", invalid="ignore"):
         short = array.astype(kind)
         step = np.nextafter(short, np.where(up, kind(np.inf), kind(-np.inf)).astype(kind)) - short
-        least = np.asarray(reach * np.finfo(kind).eps / 2, dtype=kind)
-        step = np.where(np.abs(step) < least, np.where(up, least, -least), step)
+        least = kind(reach * float(np.finfo(kind).eps) / 2)
+        step = np.where(np.abs(step) < least, np.where(up, kind(1), kind(-1)) * least, step)
     return np.asarray((array + step.astype(array.dtype)).astype(array.dtype))
 
 
