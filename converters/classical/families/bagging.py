@@ -25,13 +25,14 @@ from converters.classical.facts import Feature, merge
 from converters.classical.families.trees import (
     Votes,
     added,
-    as_float32,
+    double,
     leaf_rows,
+    mean,
     rounded_down,
     single,
-    summed,
     summed_in_order,
     tree_of,
+    widened,
 )
 from converters.classical.releases import class_shares, has_parameter, release
 
@@ -242,9 +243,9 @@ class BaggingRegressor(Ensemble):
         graph, count = self.graph, len(self.members)
         if self.are_trees:
             values = [_leaf_values(member)[:, 0] for member in self.members]
-            total = idioms.flat(graph, summed(graph, as_float32(graph, X), self.tree_arrays(), values))
-        else:
-            total = self.in_order([self.answer(i, "predict", X) for i in range(count)])
+            trees = [widened(tree) for tree in self.tree_arrays()]
+            return idioms.flat(graph, mean(graph, double(graph, X), trees, values))
+        total = self.in_order([self.answer(i, "predict", X) for i in range(count)])
         return graph.div(total, float(count))
 
 

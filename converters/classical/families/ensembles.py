@@ -21,7 +21,7 @@ from converters.classical.emit import Emitter, emit
 from converters.classical.facts import Feature, jumps
 from converters.classical.families.boosted import Boosted, sums
 from converters.classical.families.trees import (
-    as_float32,
+    double,
     ensemble,
     leaf_rows,
     rounded_down,
@@ -29,6 +29,7 @@ from converters.classical.families.trees import (
     summed_in_order,
     threshold_facts,
     tree_of,
+    widened,
 )
 from converters.classical.releases import path_lengths
 
@@ -52,7 +53,7 @@ class GradientBoosting(Emitter):
         estimator, graph = self.estimator, self.graph
         outputs = estimator.estimators_.shape[1]
         members = list(estimator.estimators_.ravel())
-        trees = tuple(tree_of(member) for member in members)
+        trees = tuple(widened(tree_of(member)) for member in members)
         values = tuple(
             member.tree_.value[tree.leaves, 0, 0] * estimator.learning_rate
             for member, tree in zip(members, trees)
@@ -60,7 +61,7 @@ class GradientBoosting(Emitter):
         groups = tuple(i % outputs for i in range(len(trees)))
         constant = self._constant_start(outputs)
         start = np.zeros(outputs) if constant is None else constant
-        total = sums(graph, as_float32(graph, X), Boosted(trees, values, groups), start, exact=outputs > 1)
+        total = sums(graph, double(graph, X), Boosted(trees, values, groups), start, exact=outputs > 1)
         return total if constant is not None else graph.add(self._start(X), total)
 
     def _constant_start(self, outputs: int) -> np.ndarray | None:

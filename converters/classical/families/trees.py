@@ -4,7 +4,7 @@ Source: sklearn/tree/_tree.pyx, sklearn/tree/_classes.py, sklearn/ensemble/_fore
 
 - dtype: X is cast to float32; ``x <= threshold`` compares it with a float64 threshold. For float32 x
   that is the same as ``x <= t`` with t the largest float32 not above the threshold; where sums are
-  to be float64 the graph casts back and compares in float64 instead.
+  to be float64 the graph compares float64 x with the largest float64 that rounds to such a float32.
 - NaN goes where ``missing_go_to_left`` says; fit sets it to the larger child where it saw no NaN.
 - leaf values are float64. A forest adds the trees' values one after another, then divides by their
   number. Ties of votes are decided by the last bit of that sum, so the graph adds in the same
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     import numpy as np
 
     from converters.classical.graph import Graph
+
+
+AVERAGE, SUM = 0, 1
+"""What TreeEnsemble makes of the leaves of all trees."""
 
 
 @record
@@ -77,16 +81,18 @@ def one_target_each(trees: Sequence[Tree]) -> np.ndarray:
     return np.repeat(np.arange(len(trees)), [len(tree.leaves) for tree in trees])
 
 
-def summed(graph: Graph, x: Value, trees: Sequence[Tree], weights: Sequence[np.ndarray]) -> Value:
-    """The sum of one float per leaf over all trees, [N, 1], in x's dtype; order of adding not fixed."""
+def mean(graph: Graph, x: Value, trees: Sequence[Tree], weights: Sequence[np.ndarray]) -> Value:
+    """The mean of one float per leaf over all trees, [N, 1], in x's dtype; order of adding not fixed."""
     import numpy as np
 
     values = np.concatenate([np.asarray(w, dtype=x.dtype) for w in weights])
-    return ensemble(graph, x, trees, values, np.zeros(len(values), dtype=np.int64))
+    return _node(graph, x, _attributes(trees, values, np.zeros(len(values), dtype=np.int64)), AVERAGE)
 
 
 def summed_in_order(graph: Graph, rows: Value, table: np.ndarray, trees: int) -> Value:
     """table[rows] added tree after tree: rows [N, trees] int64, table [leaves, K]; gives [N, K]."""
+    if trees == 1:
+        return idioms.take(graph, table, idioms.flat(graph, rows))
     by_tree = graph.op("Transpose", rows, perm=[1, 0])
     return added(graph, idioms.take(graph, table, by_tree), trees)
 
@@ -103,6 +109,15 @@ def ensemble(
     graph: Graph, x: Value, trees: Sequence[Tree], weights: np.ndarray, targets: np.ndarray
 ) -> Value:
     """A TreeEnsemble node (ai.onnx.ml 5), sums per target: [N, largest target + 1] in x's dtype."""
+    return _node(graph, x, _attributes(trees, weights.astype(x.dtype), targets), SUM)
+
+
+def _node(graph: Graph, x: Value, attributes: dict[str, Any], aggregate: int) -> Value:
+    return graph.op("TreeEnsemble", x, domain="ai.onnx.ml", aggregate_function=aggregate, **attributes)
+
+
+def _attributes(trees: Sequence[Tree], weights: np.ndarray, targets: np.ndarray) -> dict[str, Any]:
+    """Of a TreeEnsemble node in the dtype of the weights."""
     import numpy as np
     from onnx import numpy_helper
 
@@ -112,21 +127,15 @@ def ensemble(
         nodes += len(parts[-1]["nodes_splits"])
         leaves += len(tree.leaves)
     table = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    splits = table.pop("nodes_splits").astype(x.dtype)
+    splits = table.pop("nodes_splits").astype(weights.dtype)
     modes = table.pop("nodes_modes").astype(np.uint8)
     attributes: dict[str, Any] = {name: column.astype(int).tolist() for name, column in table.items()}
     attributes["nodes_splits"] = numpy_helper.from_array(splits, "splits")
     attributes["nodes_modes"] = numpy_helper.from_array(modes, "modes")
-    attributes["leaf_weights"] = numpy_helper.from_array(weights.astype(x.dtype), "weights")
+    attributes["leaf_weights"] = numpy_helper.from_array(weights, "weights")
     attributes["leaf_targetids"] = np.asarray(targets).astype(int).tolist()
-    return graph.op(
-        "TreeEnsemble",
-        x,
-        domain="ai.onnx.ml",
-        n_targets=int(np.max(targets)) + 1,
-        aggregate_function=1,
-        **attributes,
-    )
+    attributes["n_targets"] = int(np.max(targets)) + 1
+    return attributes
 
 
 def _columns(tree: Tree, nodes: int, leaves: int) -> dict[str, np.ndarray]:
@@ -182,9 +191,27 @@ def single(graph: Graph, X: Features) -> Value:
     return graph.cast(numeric(graph, X).value, "float32")
 
 
-def as_float32(graph: Graph, X: Features) -> Value:
-    """X rounded to float32, held in float64 so that thresholds compare as they are and sums are float64."""
-    return graph.cast(single(graph, X), "float64")
+def widened(tree: Tree) -> Tree:
+    """A tree that says of every float64 x what `tree` says of x rounded to float32.
+
+    x rounds to a float32 at or below t up to half way to the next float32, and there if t is even.
+    """
+    import numpy as np
+
+    lower = rounded_down(tree).threshold.astype(np.float32)
+    with np.errstate(over="ignore"):
+        upper = np.nextafter(lower, np.float32(np.inf))
+    # Half a step beyond the largest float32, from where on numbers round to infinity.
+    end = float(np.finfo(np.float32).max) + 2.0**103
+    middle = np.clip((lower.astype(float) + upper) / 2, -end, end)
+    even = (lower.view(np.int32) & 1 == 0) | np.isinf(lower)
+    threshold = np.where(even, middle, np.nextafter(middle, -np.inf))
+    return dataclasses.replace(tree, threshold=np.where(lower == np.inf, np.inf, threshold))
+
+
+def double(graph: Graph, X: Features) -> Value:
+    """X in float64, for trees that are `widened`."""
+    return graph.cast(numeric(graph, X).value, "float64")
 
 
 def leaf_table(estimators: Sequence[Any]) -> np.ndarray:
@@ -308,8 +335,8 @@ class TreeRegressor(TreeModel):
         if self.estimator.n_outputs_ > 1:
             return idioms.concat(graph, self.outputs(X, self.tables()))
         leaves = [tree.tree_.value[tree_of(tree).leaves, 0, 0] for tree in trees]
-        total = summed(graph, as_float32(graph, X), [tree_of(tree) for tree in trees], leaves)
-        return idioms.flat(graph, total if len(trees) == 1 else graph.div(total, float(len(trees))))
+        wide = [widened(tree_of(tree)) for tree in trees]
+        return idioms.flat(graph, mean(graph, double(graph, X), wide, leaves))
 
 
 class ForestClassifier(TreeClassifier):
