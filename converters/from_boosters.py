@@ -130,6 +130,18 @@ class XGBoostConverter(BoosterConverter):
             return model
         return xgboost_files.estimator(model, _number(request, "missing"))
 
+    def predict(self, model: Any, feeds: Mapping[str, np.ndarray]) -> Tensors:
+        """As above; no rows in the shape of one row's answer, which XGBoost forgets with several targets."""
+        import numpy as np
+
+        found = super().predict(model, feeds)
+        if all(len(array) for array in feeds.values()):
+            return found
+        one = super().predict(
+            model, {name: np.zeros((1, *a.shape[1:]), a.dtype) for name, a in feeds.items()}
+        )
+        return {name: np.zeros((0, *array.shape[1:]), array.dtype) for name, array in one.items()}
+
 
 class LightGBMConverter(BoosterConverter):
     """LightGBM models: text files, pickled estimators and Boosters."""
