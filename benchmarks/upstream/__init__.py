@@ -1,0 +1,1 @@
+"""Faults of upstream converters: the scripts of ``docs/upstream/`` run, before and after (`zoo.export`)."""
