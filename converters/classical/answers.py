@@ -15,6 +15,7 @@ from converters.classical import idioms
 from converters.classical.columns import Features, Matrix
 from converters.classical.emit import emit
 from converters.classical.graph import Graph, Value
+from converters.classical.releases import release
 from zoo.errors import UnsupportedModelError
 from zoo.records import record
 
@@ -164,6 +165,7 @@ def _is_clusterer(model: Any) -> bool:
 
 
 def _tagged(model: Any) -> str | None:
-    tags = getattr(model, "__sklearn_tags__", None)
+    # Before 1.6 there are no tags, though boosters made for later releases offer them, and raise.
+    tags = getattr(model, "__sklearn_tags__", None) if release() >= (1, 6) else None
     kind: str | None = tags().estimator_type if tags is not None else None
     return kind

@@ -122,6 +122,32 @@ def gives_sparse(encoder: Any) -> bool:
     return bool(encoder.sparse_output if hasattr(encoder, "sparse_output") else encoder.sparse)
 
 
+def calibrated(fold: Any) -> Any:
+    """The estimator that a fold of CalibratedClassifierCV calibrates; `base_estimator` before 1.2."""
+    return fold.estimator if hasattr(fold, "estimator") else fold.base_estimator
+
+
+def stacked_width(stacking: Any, method: str, index: int) -> int:
+    """The columns that a member of a stacking ensemble gives it (kept since 1.1)."""
+    if hasattr(stacking, "_n_feature_outs"):
+        return int(stacking._n_feature_outs[index])
+    classes = len(getattr(stacking, "classes_", ()))
+    return classes if method == "predict_proba" or (method == "decision_function" and classes > 2) else 1
+
+
+def degrees(polynomial: Any) -> tuple[int, int]:
+    """The lowest and highest degree of PolynomialFeatures; only the highest could be given before 1.0."""
+    if not hasattr(polynomial, "_max_degree"):
+        return 0, int(polynomial.degree)
+    return int(polynomial._min_degree), int(polynomial._max_degree)
+
+
+def kernel_gamma(pca: Any) -> float:
+    """The gamma that a KernelPCA uses; before 1.3 the parameter, None for one over the features."""
+    gamma = pca.gamma_ if hasattr(pca, "gamma_") else pca.gamma
+    return float(1.0 / pca.X_fit_.shape[1] if gamma is None else gamma)
+
+
 def has_parameter(estimator: Any, name: str) -> bool:
     """Whether this release's class knows a parameter; an attribute may be left over from another's."""
     return name in estimator._get_param_names()

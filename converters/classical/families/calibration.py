@@ -22,12 +22,13 @@ from converters.classical.families.linear import two_columns
 from converters.classical.families.trees import added
 from converters.classical.families.voting import Members, stacked
 from converters.classical.graph import Value
+from converters.classical.releases import calibrated
 
 
 class Calibrated(Members):
     @property
     def members(self) -> list[Any]:
-        return [fold.estimator for fold in self.estimator.calibrated_classifiers_]
+        return [calibrated(fold) for fold in self.estimator.calibrated_classifiers_]
 
     def name(self, index: int) -> str:
         return f"calibrated_classifiers_[{index}]"
@@ -44,8 +45,8 @@ class Calibrated(Members):
 
     def _fold(self, index: int, fold: Any, X: Features) -> Value:
         graph = self.graph
-        method = responding(graph, fold.estimator, ["decision_function", "predict_proba"])
-        scores = emit(graph, fold.estimator, method, X, self.name(index))
+        method = responding(graph, calibrated(fold), ["decision_function", "predict_proba"])
+        scores = emit(graph, calibrated(fold), method, X, self.name(index))
         if fold.method == "temperature":
             p = self._tempered(fold, scores, method)
         else:
@@ -58,7 +59,7 @@ class Calibrated(Members):
         import numpy as np
 
         graph, count = self.graph, len(fold.classes)
-        seen = np.searchsorted(fold.classes, fold.estimator.classes_).tolist()
+        seen = np.searchsorted(fold.classes, calibrated(fold).classes_).tolist()
         if count == 2:
             one = idioms.column(graph, scores, 1) if method == "predict_proba" else scores
             p = idioms.upright(graph, self._curve(fold.calibrators[0], one))

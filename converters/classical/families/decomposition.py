@@ -28,6 +28,7 @@ from converters.classical.families import precision
 from converters.classical.families.normalizing import centered
 from converters.classical.families.pairwise_similarity import kernel
 from converters.classical.families.scaling import in_place
+from converters.classical.releases import kernel_gamma
 
 if TYPE_CHECKING:
     import numpy as np
@@ -113,7 +114,7 @@ class KernelPCA(Emitter):
         import numpy as np
 
         source, graph = self.estimator, self.graph
-        given = {"gamma": source.gamma_, "degree": source.degree, "coef0": source.coef0}
+        given = {"gamma": kernel_gamma(source), "degree": source.degree, "coef0": source.coef0}
         similar = kernel(graph, numeric(graph, X), source.X_fit_, source.kernel, given)
         weights = np.zeros_like(source.eigenvectors_)
         positive = np.flatnonzero(source.eigenvalues_)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from converters.classical import idioms
 from converters.classical.columns import Features, Matrix, floats
 from converters.classical.emit import Emitter
+from converters.classical.releases import degrees
 
 if TYPE_CHECKING:
     from converters.classical.graph import Value
@@ -29,7 +30,7 @@ class PolynomialFeatures(Emitter):
         parts = [self._constant(X)] if wanted and wanted[0] == () else []
         terms: list[Combination] = [(i,) for i in range(X.width)]
         value = X.value
-        for degree in range(1, int(self.estimator._max_degree) + 1):
+        for degree in range(1, degrees(self.estimator)[1] + 1):
             if degree > 1:
                 terms, value = self._longer(X, terms, value, degree)
             kept = [combination for combination in wanted if len(combination) == degree]
@@ -68,7 +69,8 @@ class PolynomialFeatures(Emitter):
     def _combinations(self) -> list[Combination]:
         source = self.estimator
         found: list[Combination] = [()] if source.include_bias else []
-        for degree in range(max(1, int(source._min_degree)), int(source._max_degree) + 1):
+        lowest, highest = degrees(source)
+        for degree in range(max(1, lowest), highest + 1):
             found += self._every(degree, self.width)
         return found
 

@@ -19,6 +19,7 @@ from converters.classical.emit import Emitter, emit, emitter, offers
 from converters.classical.facts import Feature, merge, unknown
 from converters.classical.families.trees import added
 from converters.classical.graph import Value
+from converters.classical.releases import stacked_width
 
 
 class Members(Emitter):
@@ -140,7 +141,7 @@ class Stacking(Members):
             raise self.refuse("members with several outputs have no converter in stacking")
         if method == "predict_proba" and len(self.estimator.classes_) == 2:
             return Matrix(idioms.take_columns(self.graph, said, [1]), 1)
-        width = int(self.estimator._n_feature_outs[index])
+        width = stacked_width(self.estimator, method, index)
         return Matrix(self.graph.op("Reshape", said, np.array([-1, width])), width)
 
     def final(self, capability: str, X: Features) -> Any:
@@ -156,7 +157,7 @@ class StackingRegressor(Stacking):
 
 class StackingClassifier(Stacking):
     def predict(self, X: Features) -> Value:
-        if isinstance(self.estimator._label_encoder, list):
+        if isinstance(getattr(self.estimator, "_label_encoder", None), list):
             raise self.refuse("several label columns have no converter in stacking")
         index = self.graph.cast(self.final("predict", X), "int64")
         return idioms.classes(self.graph, self.estimator.classes_, index)
