@@ -86,14 +86,20 @@ def _lstm(param: Any) -> Any:
     if len(now) != 2 or before[0] != now[0]:
         raise UnsupportedModelError("an LSTM over rows of different length, or over pictures, has no form")
     gates = steps.op("Reshape", [x, _constant(param, [0, -1, 4], "gates", "int64")])
-    kinds = ("Tanh", "Sigmoid", "Sigmoid", "Sigmoid")
     parts = steps.op("Split", [gates], num_outputs=4, axis=2)
-    value, enter, keep, leave = (
-        steps.op(kind, [steps.op("Squeeze", [part], axes=[2])]) for kind, part in zip(kinds, parts)
-    )
+    value, *others = (steps.op("Squeeze", [part], axes=[2]) for part in parts)
+    half = _constant(param, 0.5, "half")
+    enter, keep, leave = (_sigmoid(steps, gate, half) for gate in others)
+    value = steps.op("Tanh", [value])
     entered = steps.op("Mul", [value, enter])
     kept = steps.op("Mul", [cell, keep])
     next_cell, answer = param.output_names
     steps.op_output_named("Add", [entered, kept], [next_cell])
     steps.op_output_named("Mul", [leave, steps.op("Tanh", [next_cell])], [answer])
     return steps.nodes()
+
+
+def _sigmoid(steps: Any, x: str, half: str) -> str:
+    """As Chainer computes it: by tanh, which rounds otherwise than a Sigmoid where that is near 0."""
+    tanh = steps.op("Tanh", [steps.op("Mul", [x, half])])
+    return steps.op("Add", [steps.op("Mul", [tanh, half]), half])  # type: ignore[no-any-return]

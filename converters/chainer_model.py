@@ -111,7 +111,7 @@ def _flat(chain: Any) -> Any:
     """`chain` with a tuple of outputs: those of a dictionary would be written in another order."""
     import chainer
 
-    class Flat(chainer.Chain):  # type: ignore[misc, name-defined]
+    class Flat(chainer.Chain):
         def __init__(self) -> None:
             super().__init__()
             with self.init_scope():
