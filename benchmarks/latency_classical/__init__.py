@@ -1,0 +1,1 @@
+"""How long the graphs take: ours, upstream's, and the source."""
