@@ -34,6 +34,12 @@ def chainer_npz(path: Path) -> None:
     np.savez(path, **{"conv1/W": models.X})
 
 
+def chainer_pickle(path: Path) -> None:
+    """An object of the author's class that holds a chainer.links.Linear, without Chainer."""
+    held = b"X\x06\x00\x00\x00linearcchainer.links.connection.linear\nLinear\n)\x81s"
+    path.write_bytes(b"\x80\x02cnets\nPictures\n)\x81}" + held + b"b.")
+
+
 CASES: dict[str, tuple[Writer, str]] = {
     "sklearn pickle": (models.pickled(models.logistic), "sklearn/pickle"),
     "sklearn pickle, protocol 0": (models.pickled(models.logistic, 0), "sklearn/pickle"),
@@ -80,6 +86,7 @@ CASES: dict[str, tuple[Writer, str]] = {
     "npy": (models.named(".npy", lambda path: np.save(path, models.X)), "numpy/npy"),
     "npz": (models.named(".npz", lambda path: np.savez(path, a=models.X)), "numpy/npz"),
     "chainer npz": (models.named(".npz", chainer_npz), "chainer/npz"),
+    "chain of the author's class": (chainer_pickle, "chainer/pickle"),
 }  # fmt: skip
 
 

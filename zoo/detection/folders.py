@@ -85,8 +85,8 @@ def _others(path: Path, names: list[str]) -> Detection | None:
         return Detection("coreml", "mlmodelc", "compiled CoreML model, which only Apple's systems read")
     if (path / "metadata" / "part-00000").is_file():
         return _spark(path / "metadata" / "part-00000")
-    programs = [name for name in names if name.endswith((".pdmodel", ".json"))]
-    if programs and any(name.endswith(".pdiparams") for name in names):
+    programs = [name for name in names if name.endswith((".pdmodel", ".json")) or name == "__model__"]
+    if programs and any(name.endswith(".pdiparams") or name == "__params__" for name in names):
         return Detection("paddle", "folder", "PaddlePaddle inference model", {"program": programs[0]})
     return None
 

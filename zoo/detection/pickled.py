@@ -114,6 +114,8 @@ def _unframed(source: Source, found: Scan, details: dict[str, Any], kind: str) -
     if roots & {"sklearn", "imblearn"}:
         # The author's own class around scikit-learn: the converter decides, with that code at hand.
         return Detection("sklearn", kind, f"{kind} of {named}, which uses scikit-learn", details)
+    if "chainer" in roots:
+        return Detection("chainer", kind, f"{kind} of {named}, which uses Chainer", details)
     raise UnsupportedFileError(
         f"{source.path.name} is a {kind} of {named}, which belongs to no framework that zoo knows",
         hint="Give a model of a known framework, or install a converter plugin for this one.",
