@@ -1,6 +1,7 @@
 """Fits small models and saves them, with the scikit-learn of the interpreter that runs it (0.24 and later).
 
-``python make_pickles.py FOLDER [NAME …]`` writes ``FOLDER/<name>.pkl`` or ``.joblib``.
+``python make_pickles.py FOLDER [NAME …]`` writes ``FOLDER/<name>.pkl`` or ``.joblib``: the named
+models, or all but those of `MORE`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import sklearn
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.ensemble import (
@@ -25,6 +27,7 @@ from sklearn.ensemble import (
     IsolationForest,
     RandomForestClassifier,
     RandomForestRegressor,
+    StackingClassifier,
     VotingClassifier,
 )
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -34,7 +37,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.preprocessing import OneHotEncoder, PolynomialFeatures, StandardScaler
 from sklearn.svm import SVC, SVR
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
@@ -175,6 +178,19 @@ def mixed_columns():
     return make_pipeline(columns, LogisticRegression()).fit(frame, np.arange(40) % 4 == 1)
 
 
+def calibrated():
+    return CalibratedClassifierCV(GaussianNB(), cv=2).fit(*FLOWERS)
+
+
+def stacking():
+    named = [("bayes", GaussianNB()), ("tree", DecisionTreeClassifier(max_depth=2, random_state=0))]
+    return StackingClassifier(named, final_estimator=LogisticRegression(max_iter=300), cv=2).fit(*FLOWERS)
+
+
+def polynomial():
+    return make_pipeline(PolynomialFeatures(2), LinearRegression()).fit(*PATIENTS)
+
+
 def tfidf():
     return make_pipeline(TfidfVectorizer(), LogisticRegression()).fit(TEXTS, TONES)
 
@@ -206,13 +222,16 @@ JOBLIB = (scaled_forest, neighbours, neighbours_regressor, gradient_boosting, gr
 JOBLIB += (gradient_boosting_regressor, hist_gradient_boosting, hist_gradient_boosting_binary)
 JOBLIB += (hist_gradient_boosting_regressor,)
 
+# Made only where they are named.
+MORE = (calibrated, stacking, polynomial)
+
 
 def main(folder, names):
     warnings.simplefilter("ignore")
-    for make in (*PICKLED, *JOBLIB):
-        if names and make.__name__ not in names:
+    for make in (*PICKLED, *JOBLIB, *MORE):
+        if make.__name__ not in names if names else make in MORE:
             continue
-        if make in PICKLED:
+        if make not in JOBLIB:
             (folder / f"{make.__name__}.pkl").write_bytes(pickle.dumps(make()))
         else:
             joblib.dump(make(), folder / f"{make.__name__}.joblib")

@@ -60,6 +60,12 @@ def test_every_release_converts_what_it_saved(
         assert converted_there(built, path), path.name
 
 
+def test_what_0_24_keeps_under_other_names_is_found(environment: Environments, tmp_path: Path) -> None:
+    built = environment("sklearn-0.24")
+    for path in pickles(built, tmp_path / "models", "calibrated", "stacking", "polynomial"):
+        assert converted_there(built, path), path.name
+
+
 def test_answers_are_those_of_the_release_that_saved_it(environment: Environments, tmp_path: Path) -> None:
     import numpy as np
     from sklearn.datasets import load_iris
