@@ -1,6 +1,6 @@
 """Old ONNX files of MATLAB brought to operators that today's runtimes have.
 
-MATLAB's exporter writes opset 6 to 18. ONNX Runtime has no operators from before opset 7, and onnx's
+MATLAB's exporter writes opset 6 and later ones. ONNX Runtime has no operators from before opset 7, and onnx's
 version converter stops at an axis with a name. From opset 6 to 7 the broadcasting of arithmetic changed
 and a few attributes went; that step is made here, by the operators' specifications. All later steps are
 the version converter's.
