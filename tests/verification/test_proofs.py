@@ -94,6 +94,7 @@ def test_another_source_or_seed_has_answers_of_its_own(converted):
     assert not any("earlier run" in note for note in report.notes)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_the_class_of_a_quantised_source_is_in_the_report_and_the_certificate(tmp_path):
     from tests.verification.planted.suite import prepared
