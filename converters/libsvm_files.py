@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Iterator, Optional
 
-from zoo.errors import UnsupportedFileError
+from zoo.errors import UnsupportedFileError, UnsupportedModelError
 from zoo.records import record
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ KERNELS = ("linear", "polynomial", "rbf", "sigmoid", "precomputed")
 _NUMBERS = ("degree", "gamma", "coef0", "nr_class", "total_sv")
 _LISTS = ("rho", "label", "probA", "probB", "nr_sv", "prob_density_marks")
 MOST_FEATURES = 10_000_000
+MOST_NUMBERS = 1 << 28
+"""2 GiB: a sparse model of text may be larger than that when every zero is written."""
 
 
 @record
@@ -137,7 +139,14 @@ def _support(lines: list[str], width: int, features: Optional[int]) -> tuple[np.
     last = max((index for _, index, _ in entries), default=0)
     if not 0 <= last <= MOST_FEATURES or any(index < 0 for _, index, _ in entries):
         raise ValueError(f"a feature has the index {last}")
-    vectors = np.zeros((len(lines), max(last, features or 0, 1) + 1))
+    columns = max(last, features or 0, 1) + 1
+    if len(lines) * columns > MOST_NUMBERS:
+        raise UnsupportedModelError(
+            f"{len(lines)} support vectors of {columns - 1} features, written out, are more than "
+            f"{MOST_NUMBERS} numbers",
+            hint="Number the features that occur without gaps, or select fewer.",
+        )
+    vectors = np.zeros((len(lines), columns))
     for place, feature, number in entries:
         vectors[place, feature] = number
     return coefficients, vectors[:, 1:]  # features count from 1; 0 is for precomputed kernels

@@ -120,3 +120,11 @@ def test_absent_features_are_zero(tmp_path):
 def test_damage_is_named(change, reason, tmp_path):
     with pytest.raises(UnsupportedFileError, match=reason):
         parsed(tmp_path, SMALL.replace(*change))
+
+
+def test_a_sparse_model_that_would_fill_the_memory_is_refused(tmp_path):
+    rows = "".join(f"1 {1000 * i + 1}:1\n" for i in range(1, 5000))
+    text = SMALL[: SMALL.index("total_sv")] + f"total_sv 4999\nrho 0\nlabel 1 -1\nnr_sv 4998 1\nSV\n{rows}"
+
+    with pytest.raises(UnsupportedModelError, match="4999 support vectors of 4999001 features"):
+        parsed(tmp_path, text)
