@@ -15,6 +15,7 @@ from converters.classical import idioms
 from converters.classical.columns import Features, Matrix, floats
 from converters.classical.emit import Emitter
 from converters.classical.families.distances import expanded, nearest, nearest_centre
+from converters.classical.families.linear import dense
 from converters.classical.graph import Value
 
 if TYPE_CHECKING:
@@ -61,7 +62,10 @@ class Birch(Measured):
 
 class BisectingKMeans(Measured):
     def predict(self, X: Features) -> Value:
-        return self._below(floats(self.graph, X).value, self.estimator._bisecting_tree)
+        root = self.estimator._bisecting_tree
+        if root.left is None:
+            return idioms.broadcast_rows(self.graph, dense(root.label).astype("int64"))
+        return self._below(floats(self.graph, X).value, root)
 
     def _below(self, x: Value, node: Any) -> Value:
         import numpy as np
