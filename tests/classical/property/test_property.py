@@ -19,7 +19,7 @@ GOOD = ("same", "refused", "rounding")
 
 
 @settings(
-    max_examples=250,
+    max_examples=200,
     derandomize=True,
     database=None,
     deadline=None,
