@@ -191,6 +191,11 @@ def polynomial():
     return make_pipeline(PolynomialFeatures(2), LinearRegression()).fit(*PATIENTS)
 
 
+def boosting_from_logistic():
+    init = LogisticRegression(max_iter=300)
+    return GradientBoostingClassifier(n_estimators=4, init=init, random_state=0).fit(*FLOWERS)
+
+
 def tfidf():
     return make_pipeline(TfidfVectorizer(), LogisticRegression()).fit(TEXTS, TONES)
 
@@ -223,7 +228,7 @@ JOBLIB += (gradient_boosting_regressor, hist_gradient_boosting, hist_gradient_bo
 JOBLIB += (hist_gradient_boosting_regressor,)
 
 # Made only where they are named.
-MORE = (calibrated, stacking, polynomial)
+MORE = (calibrated, stacking, polynomial, boosting_from_logistic)
 
 
 def main(folder, names):

@@ -62,7 +62,8 @@ def test_every_release_converts_what_it_saved(
 
 def test_what_0_24_keeps_under_other_names_is_found(environment: Environments, tmp_path: Path) -> None:
     built = environment("sklearn-0.24")
-    for path in pickles(built, tmp_path / "models", "calibrated", "stacking", "polynomial"):
+    names = ("calibrated", "stacking", "polynomial", "boosting_from_logistic")
+    for path in pickles(built, tmp_path / "models", *names):
         assert converted_there(built, path), path.name
 
 

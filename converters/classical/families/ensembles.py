@@ -4,8 +4,9 @@ Source: sklearn/ensemble/{_gb.py,_gradient_boosting.pyx,_iforest.py,_forest.py} 
 
 - dtype: X is rounded to float32, thresholds are float64, sums are float64; NaN by missing_go_to_left.
 - gradient boosting: the init estimator's answer through the inverse link, clipped to
-  [eps, 1 - eps], then learning rate times leaf, tree after tree. Two classes: the second where the
-  sum is 0 or more. exponential loss: the logistic function of twice the sum.
+  [eps, 1 - eps] (before 1.4 at float32's eps, and the mean of logs is left in), then learning rate
+  times leaf, tree after tree. Two classes: the second where the sum is 0 or more. exponential loss: the
+  logistic function of twice the sum.
 - isolation forest: the path length of each tree's leaf, added in order; score -2 ** (-depth / mean
   depth). A training row may lie exactly at offset_ (contamination): sums keep their order.
 - embedding: the leaf of each tree, one-hot over the leaves that fit saw.
@@ -31,7 +32,7 @@ from converters.classical.families.trees import (
     tree_of,
     widened,
 )
-from converters.classical.releases import path_lengths
+from converters.classical.releases import path_lengths, release
 
 if TYPE_CHECKING:
     import numpy as np
@@ -85,11 +86,14 @@ class GradientBoosting(Emitter):
         if not hasattr(estimator, "classes_"):
             found = emit(graph, estimator.init_, "predict", X, "init")
             return idioms.upright(graph, graph.cast(found, "float64"))
-        eps = float(np.finfo(np.float64).eps)
+        old = release() < (1, 4)
+        eps = float(np.finfo(np.float32 if old else np.float64).eps)
         p = graph.cast(emit(graph, estimator.init_, "predict_proba", X, "init"), "float64")
         p = idioms.clip(graph, p, eps, 1 - eps)
         if estimator.estimators_.shape[1] > 1:
             logs = graph.op("Log", p)
+            if old:
+                return logs
             mean = graph.div(idioms.row_sum(graph, logs), float(len(estimator.classes_)))
             return graph.sub(logs, mean)
         p = idioms.take_columns(graph, p, [1])
