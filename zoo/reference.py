@@ -11,9 +11,9 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+import sys
 import tarfile
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,7 +43,7 @@ def key_of(request: ConversionRequest, environment: Environment) -> str:
         [_content(path) for path in request.data_sets],
         plugins.converter_target(request.framework),
         _code(request.framework),
-        _packages(request.framework, environment),
+        _packages(environment),
     ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
@@ -64,20 +64,16 @@ def _code(framework: str) -> str:
     return digest.hexdigest()
 
 
-def _packages(framework: str, environment: Environment) -> list[Json]:
-    """The lock file of an isolated environment, else the versions of what is installed here."""
-    machine = [environment.python, platform.machine()]
-    if environment.lock is not None:
-        return [*machine, environment.lock]
-    needs = [name for need in plugins.converter(framework).requirements for name in need.split("|")]
-    return [*machine, *[f"{name} {_version(name)}" for name in sorted({*needs, "numpy", "onnx"})]]
+def _packages(environment: Environment) -> list[Json]:
+    """The lock file of an isolated environment, else everything that is installed here, with its version."""
+    machine: list[Json] = [environment.python, platform.machine()]
+    return [*machine, environment.lock if environment.isolated else _installed()]
 
 
-def _version(distribution: str) -> str:
-    try:
-        return version(distribution)
-    except PackageNotFoundError:
-        return "none"
+def _installed() -> list[Json]:
+    """Names such as ``numpy-2.3.1.dist-info``: reading them is a thousandth of asking importlib.metadata."""
+    folders = [Path(entry) for entry in sys.path if Path(entry).is_dir()]
+    return [*sorted({path.name for folder in folders for path in folder.glob("*.dist-info")})]
 
 
 def recall(key: str, store: Store, folder: Path) -> Path | None:
