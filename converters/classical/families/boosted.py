@@ -70,7 +70,7 @@ def sums(graph: Graph, x: Value, boosted: Boosted, start: np.ndarray, exact: boo
     if not exact:
         return found
     by_round = graph.op("Reshape", found, np.array([0, -1, len(start)]))
-    return added(graph, graph.op("Transpose", by_round, perm=[1, 0, 2]), max(places) // len(start) + 1)
+    return added(graph, by_round, max(places) // len(start) + 1, axis=1)
 
 
 def _rounds(groups: Sequence[int], count: int) -> list[int]:

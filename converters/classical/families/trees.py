@@ -8,8 +8,8 @@ Source: sklearn/tree/_tree.pyx, sklearn/tree/_classes.py, sklearn/ensemble/_fore
 - NaN goes where ``missing_go_to_left`` says; fit sets it to the larger child where it saw no NaN.
 - leaf values are float64. A forest adds the trees' values one after another, then divides by their
   number. Ties of votes are decided by the last bit of that sum, so the graph adds in the same
-  order: leaves give row numbers of a value table, and CumSum over axis 0 of [trees, N, K] adds
-  trees in their order (ReduceSum does not once ONNX Runtime has moved the Transpose before it).
+  order: leaves give row numbers of a value table, and CumSum over axis 1 of [N, trees, K] adds
+  trees in their order (ReduceSum does not).
 - label: argmax of the (summed) values, the first of equals.
 """
 
@@ -93,16 +93,15 @@ def summed_in_order(graph: Graph, rows: Value, table: np.ndarray, trees: int) ->
     """table[rows] added tree after tree: rows [N, trees] int64, table [leaves, K]; gives [N, K]."""
     if trees == 1:
         return idioms.take(graph, table, idioms.flat(graph, rows))
-    by_tree = graph.op("Transpose", rows, perm=[1, 0])
-    return added(graph, idioms.take(graph, table, by_tree), trees)
+    return added(graph, idioms.take(graph, table, rows), trees, axis=1)
 
 
-def added(graph: Graph, values: Value, count: int) -> Value:
-    """The sum over axis 0, which has `count` entries, added strictly one after the other."""
+def added(graph: Graph, values: Value, count: int, axis: int = 0) -> Value:
+    """The sum over an axis, which has `count` entries, added strictly one after the other."""
     import numpy as np
 
-    running = graph.op("CumSum", values, np.array(0, dtype=np.int64))
-    return graph.op("Gather", running, np.array(count - 1, dtype=np.int64), axis=0)
+    running = graph.op("CumSum", values, np.array(axis, dtype=np.int64))
+    return graph.op("Gather", running, np.array(count - 1, dtype=np.int64), axis=axis)
 
 
 def ensemble(
