@@ -1,4 +1,4 @@
-"""Nearest neighbours, neighbours within a radius, nearest centroids, local outliers.
+"""Nearest neighbours, neighbours within a radius, local outliers.
 
 Source: sklearn/neighbors/ (1.9).
 
@@ -10,8 +10,6 @@ Source: sklearn/neighbors/ (1.9).
 - regressor: mean, or weighted mean, of the neighbours' targets.
 - radius: rank(distance) <= rank(radius). Rows without neighbours: the outlier label (probability 1 if
   it is a class, else 0 everywhere), NaN for regressors; the source raises without an outlier label.
-- NearestCentroid: the nearest centroid where priors are equal, else the largest
-  ``-d² + 2 log(prior)`` of features divided by their deviation.
 - LocalOutlierFactor(novelty=True): minus the mean ratio of densities; -1 below the offset.
 """
 
@@ -23,8 +21,8 @@ from converters.classical import idioms
 from converters.classical.columns import Features, Matrix, numeric
 from converters.classical.emit import Emitter
 from converters.classical.facts import Feature, jumps
-from converters.classical.families import precision, searching
-from converters.classical.families.distances import Metric, by_dot, distances, expanded, nearest, ranks
+from converters.classical.families import searching
+from converters.classical.families.distances import Metric, by_dot, distances, expanded, ranks
 from converters.classical.families.linear import dense
 from converters.classical.families.trees import added
 from converters.classical.graph import Value
@@ -281,57 +279,6 @@ class RadiusNeighborsTransformer(Within):
         return Matrix(value, len(self.points), True)
 
 
-class NearestCentroid(Emitter):
-    def predict(self, X: Features) -> Value:
-        import numpy as np
-
-        source, x = self.estimator, numeric(self.graph, X).value
-        if np.isclose(source.class_prior_, 1 / len(source.classes_)).all():
-            index = self._nearest(x)
-        else:
-            index = idioms.argmax(self.graph, self._discriminants(X))
-        return idioms.classes(self.graph, source.classes_, index)
-
-    def _nearest(self, x: Value) -> Value:
-        source = self.estimator
-        if source.metric == "euclidean":
-            return nearest(self.graph, self.graph.cast(x, "float64"), source.centroids_)
-        return idioms.argmin(self.graph, ranks(self.graph, x, source.centroids_, Metric(source.metric, {})))
-
-    def _discriminants(self, X: Features) -> Value:
-        import numpy as np
-
-        graph, source = self.graph, self.estimator
-        deviation = np.where(source.within_class_std_dev_ != 0, source.within_class_std_dev_, 1.0)
-        if source.metric == "euclidean":
-            share = float(np.max(np.sum((source.centroids_ / deviation) ** 2, axis=1)) * np.finfo(float).eps)
-            way_out = "Scale the features before it (StandardScaler)."
-            precision.demand(self, share, precision.MOST_LOST["float64"], way_out)
-        x = graph.div(graph.cast(numeric(graph, X).value, "float64"), deviation)
-        centroids = source.centroids_ / deviation
-        if source.metric == "euclidean":
-            far = graph.op("Sqrt", expanded(graph, x, centroids))
-        else:
-            far = ranks(graph, x, centroids, Metric(source.metric, {}))
-        return graph.sub(2.0 * np.log(source.class_prior_), graph.mul(far, far))
-
-    def decision_function(self, X: Features) -> Value:
-        scores = self._discriminants(X)
-        if len(self.estimator.classes_) != 2:
-            return scores
-        first, second = (idioms.column(self.graph, scores, i) for i in (0, 1))
-        return self.graph.sub(second, first)
-
-    def predict_proba(self, X: Features) -> Value:
-        return self.graph.op("Exp", self.predict_log_proba(X))
-
-    def predict_log_proba(self, X: Features) -> Value:
-        graph = self.graph
-        scores = self._discriminants(X)
-        likely = graph.sub(scores, idioms.row_max(graph, scores))
-        return graph.sub(likely, graph.op("Log", idioms.row_sum(graph, graph.op("Exp", likely))))
-
-
 class LocalOutlierFactor(Neighbours):
     @property
     def said(self) -> np.ndarray:
@@ -410,7 +357,6 @@ EMITTERS: dict[str, type[Emitter]] = {
     "sklearn.neighbors.RadiusNeighborsClassifier": RadiusNeighborsClassifier,
     "sklearn.neighbors.RadiusNeighborsRegressor": RadiusNeighborsRegressor,
     "sklearn.neighbors.RadiusNeighborsTransformer": RadiusNeighborsTransformer,
-    "sklearn.neighbors.NearestCentroid": NearestCentroid,
     "sklearn.neighbors.LocalOutlierFactor": LocalOutlierFactor,
     "sklearn.neighbors.NeighborhoodComponentsAnalysis": Components,
 }
