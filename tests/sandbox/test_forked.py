@@ -119,7 +119,11 @@ def test_an_exception_of_a_child_is_printed_and_ends_it_with_one(run: Run) -> No
 def test_children_end_with_their_server(run: Run, server: ForkServer, tmp_path: Path) -> None:
     import threading
 
-    thread = threading.Thread(target=lambda: pytest.raises(WorkerError, run, "import time; time.sleep(60)"))
+    def wait_long() -> None:
+        with pytest.raises(WorkerError):
+            run("import time; time.sleep(60)")
+
+    thread = threading.Thread(target=wait_long)
     thread.start()
     while not (tmp_path / "job" / "job.py").exists():
         time.sleep(0.01)

@@ -62,18 +62,19 @@ class ForkServer:
         One child at a time. Raises `WorkerError` where the server has ended.
         """
         asked = {"lines": lines, "module": module, "folder": str(folder), "environment": dict(environment)}
+        data = json.dumps(asked).encode()
+        if len(data) > MESSAGE:
+            raise WorkerError(f"{len(data)} bytes of instructions are too many for a warm worker")
         (out, their_out), (err, their_err) = os.pipe(), os.pipe()
-        try:
-            data = json.dumps(asked).encode()
-            if len(data) > MESSAGE:
-                raise WorkerError(f"{len(data)} bytes of instructions are too many for a warm worker")
-            pid = _answered(self._channel, data, [their_out, their_err])
-        except BaseException:
-            os.close(out), os.close(err)
-            raise
-        finally:
-            os.close(their_out), os.close(their_err)
-        return Forked(self._channel, pid, (os.fdopen(out, "rb"), os.fdopen(err, "rb")))
+        with os.fdopen(their_out, "wb") as a, os.fdopen(their_err, "wb") as b:
+            streams = os.fdopen(out, "rb"), os.fdopen(err, "rb")
+            try:
+                pid = _answered(self._channel, data, [a.fileno(), b.fileno()])
+            except WorkerError:
+                for stream in streams:
+                    stream.close()
+                raise
+        return Forked(self._channel, pid, streams)
 
     def close(self) -> None:
         """End the server and what it forked."""
