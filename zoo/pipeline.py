@@ -406,5 +406,5 @@ def framework_of(model: object) -> str:
             return table[package]
     raise UsageError(
         f"no converter for a {type(model).__module__}.{type(model).__qualname__}",
-        hint="zoo.export takes scikit-learn estimators, boosters, torch modules, Keras models, JAX functions.",
+        hint="It takes scikit-learn estimators, boosters, torch modules, Keras models, JAX functions.",
     )
