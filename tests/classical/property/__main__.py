@@ -25,6 +25,8 @@ ROOT = Path(__file__).resolve().parents[3]
 CHUNK = 1500
 LIMIT = 30
 """Seconds of processor time for one model."""
+SILENCE = 600
+"""Seconds without a line after which a child is killed: a fit in C cannot be interrupted."""
 FAULTS = ("wrong", "crashed", "unloadable", "hang", "died")
 """Not among them: "stuck", a child that was killed while a source was being fitted or asked."""
 
@@ -49,11 +51,11 @@ def run(examples: int, seed: int, log: Path) -> int:
     rows, number = 0, seed
     while len(known) < examples:
         for line in _lines(min(CHUNK, examples - len(known) + 50), number):
-            if line["draw"] in known:
+            if line["draw"] in known and line["kind"] not in ("stuck", "died"):
                 continue
             count[line["kind"]] += 1
             rows += line.get("rows", 0)
-            if line["kind"] != "unfit":
+            if line["kind"] not in ("unfit", "stuck"):
                 known.add(line["draw"])
             if line["kind"] not in ("same", "unfit"):
                 with log.open("a", encoding="utf-8") as file:
@@ -97,13 +99,13 @@ def _lines(examples: int, seed: int) -> Iterator[dict[str, Any]]:
 
 
 def _until_silent(child: subprocess.Popen[bytes]) -> Iterator[bytes]:
-    """Lines of the child's; it is killed where none comes for twice `LIMIT` (C cannot be interrupted)."""
+    """Lines of the child's; it is killed where none comes for `SILENCE`."""
     assert child.stdout is not None
     pending = b""
     with selectors.DefaultSelector() as waiting:
         waiting.register(child.stdout, selectors.EVENT_READ)
         while True:
-            if not waiting.select(2 * LIMIT):
+            if not waiting.select(SILENCE):
                 child.kill()
                 return
             piece = os.read(child.stdout.fileno(), 1 << 16)
