@@ -82,11 +82,12 @@ keras.utils.set_random_seed(0)
 model = keras.applications.MobileNetV2(weights=None, input_shape=(128, 128, 3), alpha=0.5)
 open(sys.argv[1] + ".tflite", "wb").write(tf.lite.TFLiteConverter.from_keras_model(model).convert())
 """,
-    "ONNX ResNet-18": """
-import sys, torch, torchvision, warnings
+    "ONNX EfficientNet-Lite0": """
+import sys, torch, warnings
+from converters.architectures.efficientnet_lite import efficientnet_lite
 warnings.simplefilter("ignore")
 torch.manual_seed(0)
-torch.onnx.export(torchvision.models.resnet18().eval(), (torch.zeros(1, 3, 224, 224),), sys.argv[1] + ".onnx",
+torch.onnx.export(efficientnet_lite("lite0").eval(), (torch.zeros(1, 3, 224, 224),), sys.argv[1] + ".onnx",
                   dynamo=False, input_names=["x"], dynamic_axes={"x": {0: "batch"}}, opset_version=17)
 """,
 }
