@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c .ci/c
 export PYTHONWARNINGS :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-all test lint format types bench-fetch bench-convert sweep-classical fault-plan clean
+.PHONY: help demo demo-all test lint format types bench-fetch bench-convert bench-latency bench-verify sweep-classical upstream fault-plan clean
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,15 @@ bench-fetch: $(VENV)/full  ## Fetching against curl, aria2c, pooch and huggingfa
 
 bench-convert: $(VENV)/full  ## What the proof costs over the raw converter
 	@$(BIN)/python -m benchmarks.convert
+
+bench-latency: $(VENV)/full  ## How fast the graphs of classical models answer
+	@$(BIN)/python -m benchmarks.latency_classical
+
+bench-verify: $(VENV)/full  ## What a proof costs over the plain runs it consists of
+	@$(BIN)/python -m benchmarks.verify
+
+upstream: $(VENV)/full  ## Run every reproducer of an upstream fault, before and after
+	@$(BIN)/python -m benchmarks.upstream
 
 sweep-classical: $(VENV)/full  ## Classical models, ours against plain upstream, into docs/classical-sweep.md
 	@$(BIN)/python -m benchmarks.sweep_classical
