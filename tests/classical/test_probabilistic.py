@@ -90,6 +90,10 @@ def test_perceptron_with_label_columns(X: np.ndarray) -> None:
     assert_same(fit(MLPClassifier(max_iter=20, random_state=0), X, y), X, CLOSE)
 
 
+def test_perceptron_of_one_class_always_answers_it(X: np.ndarray) -> None:
+    assert_same(fit(MLPClassifier(max_iter=5, random_state=0), X, np.full(len(X), 7)), X, CLOSE)
+
+
 @pytest.mark.parametrize("covariance", ["full", "tied", "diag", "spherical"])
 @pytest.mark.parametrize("kind", [mixture.GaussianMixture, mixture.BayesianGaussianMixture])
 def test_mixtures(kind: Any, covariance: str, X: np.ndarray) -> None:

@@ -4,7 +4,7 @@ Source: sklearn/neural_network/_multilayer_perceptron.py and _base.py (1.9).
 
 - layers ``a @ coefs + intercepts`` in numpy's promotion of X and the coefficients, rounded to the dtype
   of the product (``+=``); relu is maximum(x, 0), logistic expit, softmax exp(x - max) / sum.
-- labels: two classes from above 0.5; several: argmax, the first of equals; label columns above 0.5.
+- labels: two classes from above 0.5 (a single one always); several: argmax, the first of equals; label columns above 0.5.
 - regressors: the output as it is, its exponential for poisson.
 """
 
@@ -54,7 +54,9 @@ class MLPClassifier(Perceptron):
         if binarizer.y_type_.startswith("multilabel"):
             return graph.cast(graph.greater(output, 0.5), "int64")
         if self.estimator.n_outputs_ == 1:
-            index = graph.cast(idioms.flat(graph, graph.greater(output, 0.5)), "int64")
+            # Of a single class it is always that one, whatever the output.
+            bound = 0.5 if len(self.estimator.classes_) > 1 else float("inf")
+            index = graph.cast(idioms.flat(graph, graph.greater(output, bound)), "int64")
         else:
             index = idioms.argmax(graph, output)
         return idioms.classes(graph, self.estimator.classes_, index)
