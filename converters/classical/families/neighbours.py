@@ -88,7 +88,10 @@ class Neighbours(Emitter):
         way_out = "Fit it on one float dtype, with algorithm='kd_tree' or another metric than cosine."
         if fitted.dtype.kind != "f":
             raise self.refuse(f"brute force over {fitted.dtype}: {reason}", way_out)
-        pair = searching.undecided(self.points, self.said, self.metric.name == "cosine")
+        if self.metric.name == "cosine":
+            pair = searching.parallel(self.points, self.said, fitted.dtype)
+        else:
+            pair = searching.undecided(self.points, self.said)
         if pair is not None:
             raise self.refuse(
                 f"fitted rows {pair[0]} and {pair[1]} differ in their target only: {reason}", way_out

@@ -4,7 +4,8 @@ Source: sklearn/neural_network/_multilayer_perceptron.py and _base.py (1.9).
 
 - layers ``a @ coefs + intercepts`` in numpy's promotion of X and the coefficients, rounded to the dtype
   of the product (``+=``); relu is maximum(x, 0), logistic expit, softmax exp(x - max) / sum.
-- labels: two classes from above 0.5 (a single one always); several: argmax, the first of equals; label columns above 0.5.
+- labels: two classes from above 0.5 (a single one always); several: argmax, the first of equals; label
+  columns above 0.5.
 - regressors: the output as it is, its exponential for poisson.
 """
 

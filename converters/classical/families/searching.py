@@ -212,19 +212,32 @@ def _entering(graph: Graph, values: Value, visits: int, count: int) -> Value:
     return _smallest(graph, key, width)[0]
 
 
-def undecided(points: np.ndarray, said: np.ndarray, direction: bool) -> tuple[int, int] | None:
-    """Two fitted rows that are equally far from every row but say different things; None if there are none.
-
-    `direction`: only the directions of the rows count.
-    """
+def undecided(points: np.ndarray, said: np.ndarray) -> tuple[int, int] | None:
+    """Two fitted rows that are equally far from every row but say different things, if there are such."""
     import numpy as np
 
-    if direction:
-        length = np.linalg.norm(points, axis=1, keepdims=True)
-        points = (points / np.where(length == 0, 1, length)).round(12) + 0.0
     first: dict[bytes, int] = {}
     for row, point in enumerate(np.ascontiguousarray(points)):
         other = first.setdefault(point.tobytes(), row)
         if not np.array_equal(said[row], said[other]):
             return other, row
     return None
+
+
+def parallel(points: np.ndarray, said: np.ndarray, dtype: np.dtype) -> tuple[int, int] | None:
+    """The same for cosine distances: two rows whose directions the rounding of `dtype` cannot tell apart."""
+    import numpy as np
+
+    length = np.linalg.norm(points, axis=1, keepdims=True)
+    directions = points / np.where(length == 0, 1, length)
+    least = _UNTOLD * np.finfo(dtype).eps
+    for row, direction in enumerate(directions[1:], start=1):
+        near = np.flatnonzero(1 - directions[:row] @ direction < least)
+        differing = [int(other) for other in near if not np.array_equal(said[row], said[other])]
+        if differing:
+            return differing[0], row
+    return None
+
+
+_UNTOLD = 64
+"""Roundings by which cosine distances of one row to two others differ without a meaning."""
