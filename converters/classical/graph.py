@@ -168,7 +168,21 @@ class Graph:
         a, b = self._promoted(left, right)
         if kind == "Div" and a.dtype.startswith("int"):
             a, b = self.cast(a, "float64"), self.cast(b, "float64")
+        if kind == "Mul" and self._seems_one(a):
+            a, b = b, a
+        if kind in ("Mul", "Div") and self._seems_one(b):
+            twice = self.op(kind, a, self.constant(2 * self._arrays[b.name]))
+            return self.op(kind, twice, self.constant(0.5, "float64"))  # exact: only the exponent moves
         return self.op(kind, a, b)
+
+    def _seems_one(self, value: Value) -> bool:
+        """Whether ONNX Runtime would drop a factor: its optimiser compares with 1 in float32."""
+        import numpy as np
+
+        array = self.array(value)
+        if array is None or array.dtype != np.float64 or array.size != 1:
+            return False
+        return bool(array.item() != 1 and np.float32(array.item()) == 1)
 
     def add(self, left: Operand, right: Operand) -> Value:
         return self.arithmetic("Add", left, right)

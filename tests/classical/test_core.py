@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.compose import ColumnTransformer, make_column_selector
+from sklearn.decomposition import KernelPCA
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier, RandomForestRegressor
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
@@ -18,6 +19,7 @@ from sklearn.preprocessing import (
     MinMaxScaler,
     OneHotEncoder,
     OrdinalEncoder,
+    PowerTransformer,
     RobustScaler,
     StandardScaler,
 )
@@ -334,3 +336,20 @@ def test_scores_are_computed_once_for_label_and_probabilities(matrix, classes) -
     model = RandomForestClassifier(3, random_state=0).fit(matrix, classes)
     graph = SklearnConverter().convert(model, request()).graph
     assert [node.op_type for node in graph.node].count("TreeEnsemble") == 1
+
+
+def test_factors_next_to_one_are_kept() -> None:
+    """ONNX Runtime's optimiser drops float64 factors that float32 cannot tell from 1."""
+    X = np.array([[1.0], [-3.0], [7.0]])
+    model = PowerTransformer(standardize=False).fit(X)
+    model.lambdas_ = np.array([1 - 4e-8])
+    got = model.transform(X)
+    assert np.abs(got - X).max() > 1e-8
+    assert_same(model, X)
+
+
+def test_rbf_kernels_of_rows_far_from_zero_are_refused() -> None:
+    X = np.arange(20.0).reshape(-1, 1) + 1.7e9
+    with pytest.raises(UnsupportedModelError, match="distances cancel"):
+        assert_same(KernelPCA(2, kernel="rbf", gamma=0.1).fit(X), X)
+    assert_same(KernelPCA(2, kernel="rbf", gamma=0.1).fit(X - 1.7e9), X - 1.7e9)

@@ -39,7 +39,7 @@ LOOKALIKES = {
         (b"%PDF-1.7", "a PDF document", ""),
         (b"\x7fELF\x02", "an ELF program", ""),
         (b"\x80\x04\x95\x00\x00", "no known model format", "formats"),
-        (gzip.compress(b"hello"), "compressed with gzip", "Unpack"),
+        (gzip.compress(b"hello", mtime=0), "compressed with gzip", "Unpack"),
         (bz2.compress(b"hello"), "compressed with bz2", "Unpack"),
         (b"\x04\x22\x4d\x18" + bytes(20), "compressed with lz4", "lz4 -d"),
         (b"just some words", "no known model format", "formats"),

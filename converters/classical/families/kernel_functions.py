@@ -40,6 +40,8 @@ def pairwise(graph: Graph, x: Value, points: np.ndarray, name: Any, parameters: 
         return graph.matmul(x, points.T)
     if name == "cosine":
         return cosine_similarities(graph, x, points)
+    if name == "rbf":
+        _demand_distances(graph, points, scale)
     if name in ("rbf", "laplacian"):
         near = _expanded if name == "rbf" else _absolute
         return rounded(graph, "Exp", graph.mul(near(graph, x, points), -scale))
@@ -54,6 +56,23 @@ def pairwise(graph: Graph, x: Value, points: np.ndarray, name: Any, parameters: 
             total if name == "additive_chi2" else rounded(graph, "Exp", graph.mul(total, float(gamma or 1)))
         )
     raise graph.refuse(f"the kernel {name!r} has no converter")
+
+
+def _demand_distances(graph: Graph, points: np.ndarray, scale: float) -> None:
+    """Refuse points so far from zero that ``|x|² + |y|² - 2xy`` keeps no digit of what rbf takes of it."""
+    import numpy as np
+
+    largest = float(np.max(np.sum(np.square(points, dtype=np.float64), axis=1), initial=0.0))
+    noise = np.finfo(np.float64).eps * largest * scale
+    if noise > _MOST_NOISE:
+        raise graph.refuse(
+            f"its distances cancel: rounding alone moves the exponent of its rbf kernel by {noise:.1g}",
+            "Scale the features before it (StandardScaler).",
+        )
+
+
+_MOST_NOISE = 1e-4
+"""Share by which a kernel may be noise."""
 
 
 def rounded(graph: Graph, kind: str, x: Value) -> Value:

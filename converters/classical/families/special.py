@@ -82,7 +82,8 @@ def log1p(graph: Graph, x: Value) -> Value:
     value = graph.mul(graph.op("Log", u), graph.div(x, safe))
     # Far from 0 the quotient is 1, and infinity over infinity would be NaN.
     far = graph.op("Or", endless, graph.greater(u, 1e15))
-    return graph.where(small, x, graph.where(far, graph.op("Log", u), value))
+    series = graph.mul(x, graph.sub(1.0, graph.mul(x, graph.sub(0.5, graph.div(x, 3.0)))))
+    return graph.where(_is_tiny(graph, x), series, graph.where(far, graph.op("Log", u), value))
 
 
 def expm1(graph: Graph, x: Value) -> Value:
@@ -93,7 +94,13 @@ def expm1(graph: Graph, x: Value) -> Value:
     none = graph.equal(logs, 0)
     near = graph.less(graph.op("Abs", x), 1.0)
     value = graph.mul(less, graph.div(x, graph.where(none, 1.0, logs)))
-    return graph.where(graph.equal(u, 1.0), x, graph.where(near, value, less))
+    series = graph.mul(x, graph.add(1.0, graph.mul(x, graph.add(0.5, graph.div(x, 6.0)))))
+    return graph.where(_is_tiny(graph, x), series, graph.where(near, value, less))
+
+
+def _is_tiny(graph: Graph, x: Value) -> Value:
+    """Where three terms of a series are exact, and ONNX Runtime's logarithm next to 1 is not enough."""
+    return graph.less(graph.op("Abs", x), 1e-5)
 
 
 def cosh(graph: Graph, x: Value) -> Value:
