@@ -15,6 +15,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import (
+    Binarizer,
     MaxAbsScaler,
     MinMaxScaler,
     OneHotEncoder,
@@ -353,3 +354,9 @@ def test_rbf_kernels_of_rows_far_from_zero_are_refused() -> None:
     with pytest.raises(UnsupportedModelError, match="distances cancel"):
         assert_same(KernelPCA(2, kernel="rbf", gamma=0.1).fit(X), X)
     assert_same(KernelPCA(2, kernel="rbf", gamma=0.1).fit(X - 1.7e9), X - 1.7e9)
+
+
+@pytest.mark.parametrize("dtype", ["int64", "float32", "float64", "bool"])
+def test_binarizer_keeps_the_dtype_of_its_rows(dtype: str) -> None:
+    X = (np.arange(12).reshape(4, 3) - 4).astype(dtype)
+    assert_same(make_pipeline(Binarizer(threshold=0.1), Binarizer(threshold=0.1)).fit(X), X)

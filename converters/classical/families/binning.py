@@ -13,15 +13,16 @@ Source: sklearn/preprocessing/_data.py and _discretization.py (1.9).
 from __future__ import annotations
 
 from converters.classical import idioms
-from converters.classical.columns import Features, Matrix, columns, floats
+from converters.classical.columns import Features, Matrix, columns, floats, numeric
 from converters.classical.emit import Emitter
 from converters.classical.facts import Feature, jumps
 
 
 class Binarizer(Emitter):
     def transform(self, X: Features) -> Matrix:
-        X = floats(self.graph, X)
-        above = self.graph.greater(X.value, float(self.estimator.threshold))
+        X = numeric(self.graph, X)
+        compared = floats(self.graph, X).value
+        above = self.graph.greater(compared, float(self.estimator.threshold))
         return Matrix(self.graph.cast(above, X.dtype), X.width, X.sparse)
 
     def facts(self) -> list[Feature]:
