@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ def convert_all(
     paths: Iterable[AnyPath],
     folder: AnyPath | None = None,
     *,
-    jobs: int = 1,
+    jobs: int | None = None,
     on_result: Callable[[Conversion], None] | None = None,
     **options: Any,
 ) -> tuple[Conversion, ...]:
@@ -37,7 +38,7 @@ def convert_all(
     Args:
         paths: files or model folders; those of one framework share a worker process that has it imported.
         folder: where the ONNX files go, by default the current folder. It must exist.
-        jobs: how many files are worked on at a time.
+        jobs: how many files are worked on at a time, by default two where there are two processors.
         on_result: called with each `Conversion` as it ends.
         options: those of `zoo.convert`; they hold for every file.
 
@@ -46,6 +47,7 @@ def convert_all(
     Raises:
         UsageError: two files would have the same output, or `folder` is none. Nothing is done then.
     """
+    jobs = min(2, os.cpu_count() or 1) if jobs is None else jobs
     if jobs < 1:
         raise UsageError(f"{jobs} jobs cannot do anything", hint="`--jobs 1` converts one file at a time.")
     targets = _targets([Path(path) for path in paths], as_path(folder) or Path())

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="The file to write (default: <stem>.onnx); for several files, their folder.",
 )
-@click.option("--jobs", type=int, default=1, show_default=True, help="Files worked on at a time.")
+@click.option("--jobs", type=int, help="Files worked on at a time (default: 2, or the number of processors).")
 @click.option(
     "--opset", type=int, help="Opset of the ONNX file (default: 17, or what the converter reaches)."
 )
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 @options.bounds
 @options.output
 def command(
-    paths: tuple[Path, ...], jobs: int, as_json: bool, quiet: bool, verbose: int, **asked: Any
+    paths: tuple[Path, ...], jobs: int | None, as_json: bool, quiet: bool, verbose: int, **asked: Any
 ) -> int:
     """Convert model files to ONNX, and prove that each computes what its source computes.
 
@@ -63,7 +63,9 @@ def command(
     return 0
 
 
-def _several(paths: tuple[Path, ...], jobs: int, as_json: bool, quiet: bool, asked: dict[str, Any]) -> int:
+def _several(
+    paths: tuple[Path, ...], jobs: int | None, as_json: bool, quiet: bool, asked: dict[str, Any]
+) -> int:
     from zoo.batch import convert_all
     from zoo.cli.main import error_json
 
