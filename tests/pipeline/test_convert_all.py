@@ -51,7 +51,7 @@ def test_files_of_one_framework_share_a_worker(folder: Path, monkeypatch: pytest
     started: list[warm.Kind] = []
     start = warm._started
     monkeypatch.setattr(warm, "_started", lambda kind: (started.append(kind), start(kind))[1])
-    zoo.convert_all([folder / "a.pkl", folder / "c.pkl"], folder / "out")
+    zoo.convert_all([folder / "a.pkl", folder / "c.pkl"], folder / "out", jobs=1)
     assert len(started) == len(set(started)) == 2  # one for the source, one for ONNX Runtime
 
 
