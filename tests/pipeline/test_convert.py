@@ -281,3 +281,18 @@ def test_a_worker_cannot_read_what_lies_beside_a_pickle(tmp_path: Path) -> None:
     (tmp_path / "model.pkl").write_bytes(pickle.dumps(model))
     with pytest.raises(zoo.ZooError, match="Permission denied"):
         zoo.convert(tmp_path / "model.pkl", tmp_path / "model.onnx", trust=True)
+
+
+def test_a_source_that_refuses_some_typical_rows_is_judged_on_the_others(tmp_path: Path) -> None:
+    """The logarithm of a number below -1 is NaN, which logistic regression refuses."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import FunctionTransformer
+
+    rows = np.abs(np.random.default_rng(0).normal(size=(80, 3)))
+    model = make_pipeline(FunctionTransformer(np.log1p), LogisticRegression()).fit(rows, rows[:, 0] > 0.6)
+    (tmp_path / "model.pkl").write_bytes(pickle.dumps(model))
+    report = zoo.convert(tmp_path / "model.pkl", tmp_path / "model.onnx").report
+    assert report is not None
+    assert report.passed
+    assert any(case.skipped for case in report.cases)

@@ -179,7 +179,7 @@ def noise_levels(source: Answers, scales: dict[str, float]) -> dict[str, Noise]:
         return {}
     levels: dict[str, Noise] = {}
     for file in source.cases.cases:
-        if file.case.family in TYPICAL:
+        if file.refusal is None and file.case.family in TYPICAL:
             answers = StoredTensors(source.folder / "outputs" / file.name)
             for name, values in _noise_of(source, file).items():
                 if answers[name].dtype.kind != "f":
