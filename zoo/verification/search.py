@@ -8,6 +8,7 @@ doubt, for trees two neighbouring numbers on both sides of a split that is reall
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from zoo.records import FeedCase, SourceDescription, record
@@ -29,6 +30,8 @@ STEPS = 40
 SMALL_ROW = 1024
 """Most elements of a small row; larger ones get `FEW_PAIRS` and `FEW_STEPS`, for each step is a run."""
 FEW_PAIRS, FEW_STEPS = 2, 8
+SLOW_STEP = 1.0
+"""Seconds for one step from which on a source is searched as if its rows were large."""
 BESIDE = (1e-3, -1e-3, 1e-2, -1e-2)
 """Rows are also placed this share of the way beside the turning point."""
 
@@ -80,17 +83,26 @@ def decision_feeds(
     """
     if maker.batch_axis is None or maker.axes.get(maker.batch_axis):
         return
-    small = maker.row_size() <= SMALL_ROW
-    line = _line(maker, PAIRS if small else FEW_PAIRS)
+    wide = maker.row_size() > SMALL_ROW
+    line = _line(maker, FEW_PAIRS if wide else PAIRS)
     if line is None:
         return
     try:
-        rows = _searched(line, predict, description, STEPS if small else FEW_STEPS)
+        if not wide and _is_slow(predict, line.fixed):
+            wide, line = True, _line(maker, FEW_PAIRS) or line
+        rows = _searched(line, predict, description, FEW_STEPS if wide else STEPS)
     except Exception:  # noqa: BLE001 - a framework's refusal, which the caller meets again and records
         rows = line.fixed
     if rows is not None:
         count = max(rows[name].shape[axis] for name, axis in line.axes.items())
         yield FeedCase(f"decision-{count}", "decision", count, maker.seed), rows
+
+
+def _is_slow(predict: Predict, rows: Tensors) -> bool:
+    """Whether the source takes so long for the rows of one step that a long search would cost minutes."""
+    begun = time.perf_counter()
+    predict(rows)
+    return time.perf_counter() - begun > SLOW_STEP
 
 
 def _searched(line: Line, predict: Predict, description: SourceDescription, steps: int) -> Optional[Tensors]:
