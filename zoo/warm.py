@@ -28,7 +28,7 @@ class Kind:
 
 
 class Workers:
-    """Idle workers by kind. Threads may share one: a worker has one job at a time."""
+    """Idle workers by kind, for all threads: each takes one for a job and gives it back."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -48,8 +48,10 @@ class Workers:
         with self._lock:
             idle = self._idle.setdefault(kind, [])
             server = idle.pop() if idle else None
-        if server is None or not server.alive:
-            server = _started(kind)
+        if server is not None and not server.alive:
+            server.close()
+            server = None
+        server = server or _started(kind)
         try:
             yield server
         except BaseException:
