@@ -70,8 +70,11 @@ def test_an_interrupted_pull_is_taken_up_again_and_says_what_that_saved(start, t
     command = pull_command(registry(tmp_path, payload, server.url()))
     # A shell starts its background jobs deaf to Ctrl-C, and a test suite may be one.
     hears = functools.partial(signal.signal, signal.SIGINT, signal.default_int_handler)
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    pulling = subprocess.Popen(command, cwd=ROOT, preexec_fn=hears, **quiet)
+    told = tmp_path / "told"
+    with told.open("w") as errors:
+        pulling = subprocess.Popen(
+            command, cwd=ROOT, preexec_fn=hears, stdout=subprocess.DEVNULL, stderr=errors
+        )
     until = time.monotonic() + 60
     while sum(path.stat().st_size for path in leftovers(store)) < 0.6 * len(payload.data):
         assert time.monotonic() < until
@@ -79,6 +82,7 @@ def test_an_interrupted_pull_is_taken_up_again_and_says_what_that_saved(start, t
         time.sleep(0.01)
     pulling.send_signal(sign)
     assert pulling.wait(20) != 0
+    assert ("The same command goes on" in told.read_text()) is (sign == signal.SIGINT)
     assert visible(store) == []
     again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert again.returncode == 0, again.stderr

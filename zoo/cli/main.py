@@ -112,6 +112,8 @@ def run(arguments: list[str]) -> int:
         return UsageError.exit_code
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
+        if "pull" in arguments:
+            click.echo("hint: The same command goes on where the download stopped.", err=True)
         return 130
     except BrokenPipeError:
         _abandon_stdout()
