@@ -40,7 +40,7 @@ def _hashed_folder(folder: Path) -> Artifact:
     if not files:
         raise UnsupportedFileError(f"{folder} is an empty folder")
     digests = {path.relative_to(folder).as_posix(): file_digest(path) for path in files}
-    return Artifact(folder, folder_digest(digests), sum(path.stat().st_size for path in files))
+    return Artifact(folder, folder_digest(digests), sum(path.stat().st_size for path in files), digests)
 
 
 def folder_digest(digests: Mapping[str, str]) -> str:

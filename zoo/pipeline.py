@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
-from zoo import artifacts, plugins, wire
+from zoo import artifacts, plugins, siblings, wire
 from zoo.artifacts import workspace
 from zoo.detect import detect
 from zoo.errors import OutputExistsError, UnknownFormatError, UnsupportedFileError, UsageError
@@ -178,7 +178,8 @@ def _source_artifact(entry: RegistryEntry, digests: dict[str, str], store: Store
     kind = entry.conversion.kind if entry.conversion else None
     path = folder if kind in FOLDER_KINDS else folder / entry.files[0].path
     digest = next(iter(digests.values())) if len(digests) == 1 else artifacts.folder_digest(digests)
-    return Artifact(path, digest, sum((folder / name).stat().st_size for name in digests))
+    size = sum((folder / name).stat().st_size for name in digests)
+    return Artifact(path, digest, size, digests if len(digests) > 1 else {})
 
 
 def _entry_request(entry: RegistryEntry, artifact: Artifact) -> tuple[ConversionRequest, Detection]:
@@ -268,6 +269,7 @@ def request_for(
     detection = _detected(artifact.path)
     if framework is not None:
         detection = replace(detection, framework=framework)
+    artifact = siblings.completed(artifact, detection, asked.get("options", {}))
     return ConversionRequest(artifact, detection.framework, detection.kind, **asked), detection
 
 

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo import artifacts, dispatch, environments, plugins, reference, warm
+from zoo import artifacts, dispatch, environments, plugins, reference, siblings, warm
 from zoo.errors import UsageError, VerificationError
 from zoo.jobs import BISECT, CONVERT, NOISE, OPINIONS, PREDICT, RUN, CaseList, Job
 from zoo.provenance import append_metadata, timestamp
@@ -92,8 +92,8 @@ def compared(
 
 
 def _answers_key(request: ConversionRequest, environment: Environment) -> str | None:
-    """None where the answers hang on code of the user's, or on files beside the source."""
-    return None if _code(request) or _has_siblings(request) else reference.key_of(request, environment)
+    """None where the answers hang on code of the user's, which may import anything."""
+    return None if _code(request) else reference.key_of(request, environment)
 
 
 Ask = Callable[[Job, Path], Path]
@@ -336,13 +336,14 @@ def certified(proof: Proof, request: ConversionRequest, licence: Licence | None 
         framework=request.framework,
         kind=request.kind,
         sha256=request.artifact.digest,
+        files=request.artifact.files,
         converter=plugins.converter_target(request.framework),
         versions=proof.description.versions,
         options=request.options,
     )
     stated = certify(proof.model, source, proof.report, Feeds(proof.cases, proof.folder))
-    *data, _ = artifacts.model_files(proof.model_path)
-    files = {path.name: artifacts.file_digest(path) for path in data}
+    folder, data = proof.model_path.parent, siblings.external_data(proof.model_path)
+    files = {name: artifacts.file_digest(folder / name) for name in data}
     return replace(
         stated,
         model=replace(stated.model, files=files),

@@ -174,12 +174,14 @@ class Artifact:
     """A source model on disk whose bytes were hashed: a file, or a folder (SavedModel).
 
     `digest` is the sha256 of the file; of a folder, the sha256 over its sorted
-    ``relative path NUL sha256 NL`` lines.
+    ``relative path NUL sha256 NL`` lines. `files` are those that make it up where it is more than one
+    file, {path in its folder: sha256}: a folder's, or the given file with those beside it that it needs.
     """
 
     path: Path
     digest: str
     size: int
+    files: dict[str, str] = field(default_factory=dict)
 
 
 @record
@@ -218,8 +220,9 @@ class ConversionRequest:
 
     @property
     def key(self) -> str:
-        """The sha256 of source digest, framework, kind, opset, options and inputs."""
-        parts = [self.artifact.digest, self.framework, self.kind, self.opset, self.options]
+        """The sha256 of the source's digests, framework, kind, opset, options and inputs."""
+        source = [self.artifact.digest, self.artifact.files]
+        parts = [*source, self.framework, self.kind, self.opset, self.options]
         inputs = [dataclasses.asdict(spec) for spec in self.inputs]
         sample = None if self.sample is None else hashlib.sha256(self.sample.read_bytes()).hexdigest()
         text = json.dumps([*parts, inputs, sample], sort_keys=True)

@@ -2,8 +2,8 @@
 
 What is kept is the folder that the source's worker left: description, feeds, answers and noise. Its key is
 the digest of everything that determines them: the source, what was asked, the converter's code and the
-environment that ran it. Code of the user's and files that lie beside a source are in no digest, so what
-depends on them is never kept.
+environment that ran it. The source is all files that make it up (`zoo.siblings`). Code of the user's may
+import anything that is in no digest, so what depends on it is never kept.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from zoo.records import ConversionRequest, Json
 
 KIND = "answers"
-FORMAT = 1
+FORMAT = 2
 MOST = 1 << 29
 """Bytes of answers that are kept of one source."""
 
@@ -36,7 +36,7 @@ def key_of(request: ConversionRequest, environment: Environment) -> str:
     """The digest of what determines the answers to `request` in `environment`."""
     parts: list[Json] = [
         FORMAT,
-        request.artifact.digest,
+        [request.artifact.digest, request.artifact.path.name, request.artifact.files],
         [request.framework, request.kind, request.options, request.seed],
         wire.to_json(list(request.inputs)),
         None if request.sample is None else file_digest(request.sample),

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import zoo
+from zoo.certificates import check_certificate
 from zoo.errors import (
     MissingInputError,
     UnsafeFileError,
@@ -53,6 +54,16 @@ def test_a_gluon_export_is_verified_at_several_batch_sizes(saved: Path) -> None:
     assert {1, 2, 7} <= batches(verified)
     assert (verified.model.opset, verified.model.ir_version) == (13, 8)
     assert verified.report.environment.name == "mxnet"
+
+
+def test_changed_parameters_are_noticed_beside_the_same_symbol(saved: Path) -> None:
+    symbol, parameters = saved / "two-symbol.json", saved / "two-0000.params"
+    verified = converted(symbol)
+    assert check_certificate(verified.path, symbol).passed
+    assert check_certificate(verified.path, parameters).passed
+    parameters.write_bytes((saved / "classifier-0000.params").read_bytes())
+    (problem,) = check_certificate(verified.path, symbol).problems
+    assert problem == "two-0000.params is not the file that the model was made from"
 
 
 def test_the_parameters_lead_to_their_symbol(saved: Path) -> None:

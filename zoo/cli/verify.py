@@ -37,7 +37,7 @@ from zoo.errors import UsageError, VerificationError
 @click.option("--refresh", is_flag=True, help="Ask the source anew, not the answers kept from before.")
 @click.option("--junit", type=click.Path(path_type=Path), help="Also write the report as JUnit XML.")
 @click.option("--html", type=click.Path(path_type=Path), help="Also write the report as one HTML page.")
-@click.option("--certificate", is_flag=True, help="Only compare MODEL with the certificate beside it.")
+@click.option("--certificate", is_flag=True, help="Only compare MODEL, and SOURCE, with its certificate.")
 @click.option(
     "--key", type=click.Path(path_type=Path), help="With --certificate: a public key that signed it."
 )
@@ -66,7 +66,7 @@ def command(
     zoo verify model.onnx --certificate
     """
     if certificate or key is not None:
-        return _certificate(Path(model), key, as_json)
+        return _certificate(Path(model), source, key, as_json)
     from zoo import api
     from zoo.verification import report as reports
 
@@ -94,10 +94,10 @@ def _write(path: Path, text: str) -> None:
         raise UsageError(f"cannot write {path}: {error.strerror}") from error
 
 
-def _certificate(model: Path, key: Path | None, as_json: bool) -> int:
+def _certificate(model: Path, source: Path | None, key: Path | None, as_json: bool) -> int:
     from zoo import certificates
 
-    checked = certificates.check_certificate(model, key=key)
+    checked = certificates.check_certificate(model, source, key=key)
     if as_json:
         show.print_json(checked)
     else:
@@ -105,5 +105,6 @@ def _certificate(model: Path, key: Path | None, as_json: bool) -> int:
             click.echo(problem)
         if checked.passed:
             signed = f", signed by key {checked.signed_by[0]}" if checked.signed_by else ""
-            click.echo(f"{model} is the certified file{signed}")
+            made = "" if source is None else f", made from {source}"
+            click.echo(f"{model} is the certified file{made}{signed}")
     return 0 if checked.passed else VerificationError.exit_code

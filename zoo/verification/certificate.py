@@ -48,7 +48,11 @@ class CertifiedModel:
 
 @record
 class CertifiedSource:
-    """What the model was made from and by what; `options` are those of the conversion."""
+    """What the model was made from and by what; `options` are those of the conversion.
+
+    `sha256` is that of the given file or folder; `files` are all that make it up where there are several,
+    path in its folder to sha256.
+    """
 
     framework: str
     kind: str
@@ -56,6 +60,7 @@ class CertifiedSource:
     converter: str
     versions: dict[str, str] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
 
 
 @record

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from zoo.errors import VerificationError
 from zoo.records import record
 from zoo.verification.certificate import METADATA_KEY, Certificate, beside, dumps, loads
 from zoo.verification.certified_bytes import appended, byte_problems, digest_of_first
+
+if TYPE_CHECKING:
+    from zoo.records import Artifact
+    from zoo.verification.certificate import CertifiedSource
 
 
 @record
@@ -58,6 +63,19 @@ def _file_problems(certificate: Certificate, folder: Path) -> list[str]:
         elif digest_of_first(path, path.stat().st_size) != sha256:
             problems.append(f"{name} is not the certified file")
     return problems
+
+
+def source_problems(made: CertifiedSource, found: Artifact) -> list[str]:
+    """How the files of a source differ from those that the model was made from."""
+    if not made.files and not found.files:
+        same = found.digest == made.sha256
+        return [] if same else [f"{found.path.name} is not the source: sha256 {found.digest}"]
+    certified = made.files or {found.path.name: made.sha256}
+    now = found.files or {found.path.name: found.digest}
+    problems = [f"{name} of the source is missing" for name in sorted(certified.keys() - now.keys())]
+    problems += [f"{name} was no part of the source" for name in sorted(now.keys() - certified.keys())]
+    changed = [name for name in sorted(certified.keys() & now.keys()) if certified[name] != now[name]]
+    return problems + [f"{name} is not the file that the model was made from" for name in changed]
 
 
 def _copy_problems(certificate: Certificate, model: Path) -> list[str]:
