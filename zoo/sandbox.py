@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from zoo.errors import UsageError, WorkerError
 from zoo.jail import levels
@@ -256,17 +257,8 @@ def collect(folder: Path, name: str, limit: int) -> bytes:
     Raises `WorkerError` unless `name` leads, without any link on the way, to a regular file with
     a single name and at most `limit` bytes.
     """
-    descriptor = _open_beneath(folder, name)
-    try:
-        state = os.fstat(descriptor)
-        if not stat.S_ISREG(state.st_mode) or state.st_nlink != 1:
-            raise WorkerError(f"{name} in the worker's folder is no regular file with a single name")
-        if state.st_size > limit:
-            raise WorkerError(f"{name} has {state.st_size} bytes, more than the allowed {limit}")
-        with os.fdopen(os.dup(descriptor), "rb") as file:
-            data = file.read(limit + 1)
-    finally:
-        os.close(descriptor)
+    with _opened(folder, name, limit) as file:
+        data = file.read(limit + 1)
     if len(data) > limit:
         raise WorkerError(f"{name} grew beyond the allowed {limit} bytes while it was read")
     return data
@@ -274,6 +266,12 @@ def collect(folder: Path, name: str, limit: int) -> bytes:
 
 def collect_file(folder: Path, name: str, limit: int, destination: Path) -> Path:
     """As `collect`, for large files: copied to `destination`, which must not exist."""
+    with _opened(folder, name, limit) as source, destination.open("xb") as target:
+        shutil.copyfileobj(source, target, 1 << 20)
+    return destination
+
+
+def _opened(folder: Path, name: str, limit: int) -> BinaryIO:
     descriptor = _open_beneath(folder, name)
     try:
         state = os.fstat(descriptor)
@@ -281,11 +279,10 @@ def collect_file(folder: Path, name: str, limit: int, destination: Path) -> Path
             raise WorkerError(f"{name} in the worker's folder is no regular file with a single name")
         if state.st_size > limit:
             raise WorkerError(f"{name} has {state.st_size} bytes, more than the allowed {limit}")
-        with os.fdopen(os.dup(descriptor), "rb") as source, destination.open("xb") as target:
-            shutil.copyfileobj(source, target, 1 << 20)
-    finally:
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
         os.close(descriptor)
-    return destination
+        raise
 
 
 def _open_beneath(folder: Path, name: str) -> int:

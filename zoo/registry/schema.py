@@ -77,52 +77,43 @@ class VerificationForm(Form, omit_defaults=True):
     """Families of feeds that prove nothing of this model, each with the reason."""
 
 
-class VariantForm(Form):
+class FactsForm(Form):
+    """What is said of a model as of a variant of it."""
+
+    files: list[FileForm]
+    licence: LicenceForm | None = None
+    aliases: list[str] = []
+    inputs: list[str] | None = None
+    outputs: list[str] | None = None
+    preprocessing: dict[str, Any] | None = None
+    postprocessing: dict[str, Any] | None = None
+    labels: str | None = None
+    samples: list[FileForm] | None = None
+    tolerance: ToleranceForm | None = None
+    verification: VerificationForm | None = None
+    provenance: dict[str, Any] | None = None
+    metrics: dict[str, Any] | None = None
+    conversion: ConversionForm | None = None
+
+
+class VariantForm(FactsForm):
     """A variant of a model: what is not given is as in the model, but for `metrics`.
 
     Its `provenance` adds to the model's.
     """
 
-    files: list[FileForm]
     description: str | None = None
     kind: Literal["zoo", "converted"] | None = None
     task: str | None = None
-    licence: LicenceForm | None = None
-    aliases: list[str] = []
-    inputs: list[str] | None = None
-    outputs: list[str] | None = None
-    preprocessing: dict[str, Any] | None = None
-    postprocessing: dict[str, Any] | None = None
-    labels: str | None = None
-    samples: list[FileForm] | None = None
-    tolerance: ToleranceForm | None = None
-    verification: VerificationForm | None = None
-    provenance: dict[str, Any] | None = None
-    metrics: dict[str, Any] | None = None
-    conversion: ConversionForm | None = None
 
 
-class ModelForm(Form):
+class ModelForm(FactsForm, kw_only=True):
     """A model; `files` and what is beside them are its default variant, also found as `default`."""
 
     kind: Literal["zoo", "converted"]
     task: str
-    files: list[FileForm]
-    licence: LicenceForm | None = None
     description: str = ""
     default: str | None = None
-    aliases: list[str] = []
-    inputs: list[str] | None = None
-    outputs: list[str] | None = None
-    preprocessing: dict[str, Any] | None = None
-    postprocessing: dict[str, Any] | None = None
-    labels: str | None = None
-    samples: list[FileForm] | None = None
-    tolerance: ToleranceForm | None = None
-    verification: VerificationForm | None = None
-    provenance: dict[str, Any] | None = None
-    metrics: dict[str, Any] | None = None
-    conversion: ConversionForm | None = None
     variants: dict[str, VariantForm] = {}
 
 
