@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Callable, Iterator, Sequence, Union, cast
 
 from converters.classical.kernels import demand_kernel, inferred
+from converters.classical.tidying import named_where_made, needed
 from zoo.errors import UnsupportedModelError
 from zoo.records import record
 
@@ -256,7 +257,10 @@ class Graph:
                 f"classical models are written at opset {OPSET} to {NEWEST_OPSET}, not {opset}",
                 hint=f"Leave --opset out, or ask for {OPSET}.",
             )
-        nodes, constants = self._needed()
+        outputs = {output.name for output in self._outputs}
+        self._nodes = named_where_made(self._nodes, outputs)
+        nodes, wanted = needed(self._nodes, outputs)
+        constants = [tensor for tensor in self._initializers if tensor.name in wanted]
         graph = helper.make_graph(nodes, "model", self._inputs, self._outputs, constants)
         versions = {"": opset, "ai.onnx.ml": ML_OPSET, MICROSOFT: 1}
         domains = {"", *(node.domain for node in nodes)}
@@ -289,16 +293,6 @@ class Graph:
         return list(self._written[key])
 
     # --- inside -----------------------------------------------------------------------------------
-
-    def _needed(self) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:
-        """The nodes and constants that an output depends on, in order."""
-        wanted = {output.name for output in self._outputs}
-        nodes = []
-        for node in reversed(self._nodes):
-            if wanted.intersection(node.output):
-                nodes.append(node)
-                wanted.update(_read(node))
-        return nodes[::-1], [tensor for tensor in self._initializers if tensor.name in wanted]
 
     def _promoted(self, left: Operand, right: Operand) -> tuple[Value, Value]:
         import numpy as np
@@ -348,14 +342,6 @@ class Graph:
             name, number = f"{stem}_{number}", number + 1
         self._used.add(name)
         return name
-
-
-def _read(node: onnx.NodeProto) -> Iterator[str]:
-    """The names a node reads, those that the bodies of its branches take from outside included."""
-    yield from node.input
-    for attribute in node.attribute:
-        for inner in attribute.g.node:
-            yield from _read(inner)
 
 
 def _fingerprint(attributes: dict[str, Any]) -> tuple[Any, ...]:
