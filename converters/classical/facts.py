@@ -72,6 +72,21 @@ def mapped(feature: Feature, function: Any) -> Feature:
     return Feature(feature.dtype, dataclasses.replace(jumps(back).domain, accepts_nan=domain.accepts_nan))
 
 
+def ranged(after: Feature, low: float, high: float) -> Feature:
+    """`after`, or where that knows no range, the range in which the fitted data lay: nothing jumps there."""
+    import numpy as np
+
+    domain = after.domain
+    known = domain.low is not None or domain.values or domain.categories or not after.used
+    if known or not (np.isfinite(low) and np.isfinite(high) and low < high):
+        return after
+    return dataclasses.replace(after, domain=dataclasses.replace(domain, low=float(low), high=float(high)))
+
+
+SPREAD = 3.0
+"""Standard deviations on both sides of the mean that are taken for the range of fitted data."""
+
+
 def categories(values: Any) -> Feature:
     """A categorical feature from a fitted ``categories_[i]``: text or numbers, NaN and None apart."""
     import numpy as np

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.compose import ColumnTransformer
+from sklearn.decomposition import PCA
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_selection import (
     RFE,
@@ -26,12 +27,15 @@ from sklearn.preprocessing import (
     FunctionTransformer,
     KBinsDiscretizer,
     KernelCenterer,
+    MaxAbsScaler,
+    MinMaxScaler,
     Normalizer,
     OneHotEncoder,
     OrdinalEncoder,
     PolynomialFeatures,
     PowerTransformer,
     QuantileTransformer,
+    RobustScaler,
     SplineTransformer,
     StandardScaler,
     TargetEncoder,
@@ -270,3 +274,29 @@ def test_a_column_fitted_as_dates_is_read_as_its_ticks() -> None:
     assert_same(scaler, ticks, Options(inputs=inputs, skip=("large",)))
     expected = scaler.transform(pd.DataFrame({"day": days}))
     np.testing.assert_array_equal(scaler.transform(ticks), expected)
+
+
+@pytest.mark.parametrize(
+    "scaler",
+    [StandardScaler(), RobustScaler(), MinMaxScaler(), MaxAbsScaler(), PowerTransformer(), PCA(3)],
+    ids=lambda scaler: type(scaler).__name__,
+)
+def test_what_was_fitted_tells_the_range_of_the_rows(scaler, matrix, classes) -> None:
+    """A linear model knows no range, and rows of the usual size say little of columns far from it."""
+    X = matrix[5:, :3] * np.array([100.0, 0.01, 1.0])
+    model = make_pipeline(scaler, LogisticRegression()).fit(X, classes[5:])
+    (domain,) = SklearnConverter().describe(model, request()).domains
+    for column, seen in zip(domain.columns, X.T, strict=True):
+        assert seen.min() < column.high <= np.abs(seen).max() * 3
+        assert seen.max() > column.low >= -np.abs(seen).max() * 3
+        assert column.high - column.low > 0.5 * np.ptp(seen)
+
+
+def test_a_power_tells_where_a_tree_behind_it_splits_and_not_to_the_last_bit(matrix, classes) -> None:
+    X = matrix[5:, :3] * np.array([100.0, 0.01, 1.0])
+    model = make_pipeline(PowerTransformer(), RandomForestClassifier(8, random_state=0)).fit(X, classes[5:])
+    (domain,) = SklearnConverter().describe(model, request()).domains
+    for column, seen in zip(domain.columns, X.T, strict=True):
+        assert column.low < np.quantile(seen, 0.1)
+        assert column.high > np.quantile(seen, 0.9)
+        assert column.values == ()

@@ -9,11 +9,14 @@ from zoo.verification.search import decision_feeds
 FLAT = SourceDescription(Signature((TensorSpec("x", "float32", ("n", 4)),)))
 
 
-def decision_case(predict, description=FLAT):
+def decision_cases(predict, description=FLAT):
     maker = FeedMaker(description, seed=0, sample=None)
-    cases = [feeds for _, feeds in decision_feeds(maker, predict, description)]
-    assert len(cases) <= 1
-    return cases[0] if cases else None
+    return {case.name: feeds for case, feeds in decision_feeds(maker, predict, description)}
+
+
+def decision_case(predict, description=FLAT):
+    """The first case, of few turning points found to the last bit."""
+    return next(iter(decision_cases(predict, description).values()), None)
 
 
 def saturated(feeds):
@@ -52,6 +55,13 @@ def test_a_labels_output_is_followed_when_the_description_names_it():
     assert np.min(np.abs(sums - 0.25)) < 1e-6
 
 
+def test_an_index_is_followed_where_there_is_nothing_else():
+    sums = decision_case(lambda feeds: {"index": (feeds["x"].sum(axis=1) > 0.25).astype(np.int64)})["x"].sum(
+        axis=1
+    )
+    assert np.min(np.abs(sums - 0.25)) < 1e-6
+
+
 def test_a_source_that_never_changes_its_answer_has_no_such_case():
     assert decision_case(lambda feeds: {"y": np.zeros(len(feeds["x"]))}) is None
 
@@ -64,3 +74,31 @@ def test_categories_and_whole_numbers_are_not_moved():
 
 def test_the_rows_are_the_same_each_time():
     assert np.array_equal(decision_case(saturated)["x"], decision_case(saturated)["x"])
+
+
+def test_a_table_is_searched_a_second_time_in_more_places():
+    first, second = (feeds["x"] for feeds in decision_cases(saturated).values())
+    assert len(second) > 3 * len(first)
+    assert doubtful(saturated({"x": second})["probabilities"]) > 200
+
+
+def test_rows_of_many_elements_are_searched_once():
+    wide = SourceDescription(Signature((TensorSpec("x", "float32", ("n", 65)),)))
+    assert len(decision_cases(lambda feeds: {"y": feeds["x"].sum(axis=1) > 0.25}, wide)) == 1
+
+
+def test_rows_that_neighbours_were_fitted_on_show_in_the_second_search():
+    """Each of 100 rows moved by a hundredth of the range: it changes the answer to few rows in 10,000."""
+    points = np.random.default_rng(0).standard_normal((100, 4))
+
+    def nearest(feeds, points=points):
+        gaps = ((feeds["x"].astype(np.float64)[:, None] - points) ** 2).sum(axis=2)
+        return {"y": gaps.argmin(axis=1) % 3}
+
+    first, second = decision_cases(nearest).values()
+    moved = [points + 0.06 * (np.arange(100) == i)[:, None] for i in range(100)]
+    shown = [
+        sum(np.any(nearest(feeds)["y"] != nearest(feeds, other)["y"]) for other in moved)
+        for feeds in (first, second)
+    ]
+    assert shown[1] > shown[0] + 15

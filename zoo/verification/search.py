@@ -9,6 +9,7 @@ doubt, for trees two neighbouring numbers on both sides of a split that is reall
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from zoo.records import FeedCase, SourceDescription, record
@@ -29,6 +30,10 @@ STEPS = 40
 """Halvings: enough to come down to neighbouring float32 numbers."""
 SMALL_ROW = 1024
 """Most elements of a small row; larger ones get `FEW_PAIRS` and `FEW_STEPS`, for each step is a run."""
+MANY_PAIRS, MANY_STEPS = 384, 14
+"""A second search where a row has at most `TINY_ROW` elements: many places, each found roughly. What a fault
+changes close to few of many turning points (one of the rows that neighbours were fitted on) shows there."""
+TINY_ROW = 64
 FEW_PAIRS, FEW_STEPS = 2, 8
 SLOW_STEP = 1.0
 """Seconds for one step from which on a source is searched as if its rows were large."""
@@ -76,7 +81,7 @@ class Line:
 def decision_feeds(
     maker: FeedMaker, predict: Predict, description: SourceDescription
 ) -> Iterator[Tuple[FeedCase, Tensors]]:
-    """One case with rows on both sides of, and beside, the points where the source's answer turns.
+    """Rows on both sides of, and beside, the points where the source answers otherwise: two cases for tables.
 
     Yields nothing where no float input can move, rows cannot be packed, or no answer differs. Where the
     source refuses a row of the search, the ordinary rows of its start: asking for them tells why.
@@ -84,24 +89,41 @@ def decision_feeds(
     if maker.batch_axis is None or maker.axes.get(maker.batch_axis):
         return
     wide = maker.row_size() > SMALL_ROW
-    line = _line(maker, FEW_PAIRS if wide else PAIRS)
+    line = _line(maker, FEW_PAIRS if wide else PAIRS, "search")
     if line is None:
         return
-    try:
-        if not wide and _is_slow(predict, line.fixed):
-            wide, line = True, _line(maker, FEW_PAIRS) or line
-        rows = _searched(line, predict, description, FEW_STEPS if wide else STEPS)
-    except Exception:  # noqa: BLE001 - a framework's refusal, which the caller meets again and records
-        rows = line.fixed
+    slow = not wide and _is_slow(predict, line.fixed)
+    if slow:
+        wide, line = True, _line(maker, FEW_PAIRS, "search") or line
+    rows = _found(line, predict, description, FEW_STEPS if wide else STEPS)
     if rows is not None:
-        count = max(rows[name].shape[axis] for name, axis in line.axes.items())
-        yield FeedCase(f"decision-{count}", "decision", count, maker.seed), rows
+        yield _case(maker, line, rows, "decision"), rows
+    turns = rows is not None and rows is not line.fixed
+    if turns and not slow and maker.row_size() <= TINY_ROW:
+        line = _line(maker, MANY_PAIRS, "many searches") or line
+        rows = _found(line, predict, description, MANY_STEPS)
+        if rows is not None:
+            yield _case(maker, line, rows, "decision-many"), rows
+
+
+def _found(line: Line, predict: Predict, description: SourceDescription, steps: int) -> Optional[Tensors]:
+    """The rows of a search; those it started from where the source refused one."""
+    try:
+        return _searched(line, predict, description, steps)
+    except Exception:  # noqa: BLE001 - a framework's refusal, which the caller meets again and records
+        return line.fixed
+
+
+def _case(maker: FeedMaker, line: Line, rows: Tensors, name: str) -> FeedCase:
+    count = max(rows[moving].shape[axis] for moving, axis in line.axes.items())
+    return FeedCase(f"{name}-{count}", "decision", count, maker.seed)
 
 
 def _is_slow(predict: Predict, rows: Tensors) -> bool:
     """Whether the source takes so long for the rows of one step that a long search would cost minutes."""
     begun = time.perf_counter()
-    predict(rows)
+    with suppress(Exception):  # a refusal, which the caller meets again and records
+        predict(rows)
     return time.perf_counter() - begun > SLOW_STEP
 
 
@@ -122,10 +144,10 @@ class Decision:
     turns: np.ndarray
 
 
-def _line(maker: FeedMaker, pairs: int) -> Optional[Line]:
+def _line(maker: FeedMaker, pairs: int, label: str) -> Optional[Line]:
     """Half of the pairs differ in everything, the others in one index of the last axis."""
-    start = maker.filled("typical", Sizes(pairs, 0), "search")
-    other = maker.filled("typical", Sizes(pairs, 0), "search end")
+    start = maker.filled("typical", Sizes(pairs, 0), label)
+    other = maker.filled("typical", Sizes(pairs, 0), f"{label} end")
     shapes = {space.spec.name: list(space.spec.shape) for space in maker.spaces}
     axes = {
         name: shape.index(maker.batch_axis) for name, shape in shapes.items() if maker.batch_axis in shape
@@ -184,6 +206,9 @@ def _readers(answer: Tensors, description: SourceDescription, pairs: int) -> Ite
     for name, array in rows.items():
         if array.dtype.kind == "f":
             yield name, lambda array: array.reshape(len(array), -1).astype("float64")
+    for name, array in rows.items():
+        if array.dtype.kind in "iubU" and array.ndim == 1:
+            yield name, lambda array: array
 
 
 def _side(name: str, read: Reader, a: np.ndarray, b: np.ndarray) -> Callable[[Tensors], np.ndarray]:

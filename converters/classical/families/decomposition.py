@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from converters.classical import idioms
 from converters.classical.columns import Features, Matrix, floats, numeric
 from converters.classical.emit import Emitter
+from converters.classical.facts import SPREAD, Feature, ranged
 from converters.classical.families import precision
 from converters.classical.families.normalizing import centered
 from converters.classical.families.pairwise_similarity import kernel
@@ -67,6 +68,14 @@ class PCA(Projection):
             scale = np.sqrt(source.explained_variance_)
             value = in_place(graph, "Div", value, np.maximum(scale, np.finfo(scale.dtype).eps))
         return Matrix(value, matrix.width)
+
+    def facts(self) -> list[Feature]:
+        """The range of the fitted data, as far as the components explain it."""
+        import numpy as np
+
+        source = self.estimator
+        spread = SPREAD * np.sqrt(np.diag(source.get_covariance()))
+        return [ranged(Feature(), m - s, m + s) for m, s in zip(source.mean_, spread)]
 
 
 class FastICA(Projection):

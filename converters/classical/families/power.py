@@ -11,16 +11,20 @@ Source: sklearn/preprocessing/_data.py (1.9), scipy/stats/_morestats.py, scipy.s
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import dataclasses
+import warnings
+from typing import TYPE_CHECKING, Sequence
 
 from converters.classical import emit, idioms
 from converters.classical.columns import Features, Matrix, columns, floats
 from converters.classical.emit import Emitter
-from converters.classical.facts import Feature, unknown
+from converters.classical.facts import SPREAD, Feature, unknown
 from converters.classical.families import precision, special
 from zoo.records import ColumnDomain
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from converters.classical.graph import Graph, Value
 
 EPS = 2.220446049250313e-16
@@ -56,6 +60,36 @@ class PowerTransformer(Emitter):
         if self.estimator.method == "yeo-johnson":
             return unknown(self.width)
         return [Feature(None, ColumnDomain(low=0.01, high=10.0)) for _ in range(self.width)]
+
+    def facts_before(self, after: Sequence[Feature]) -> list[Feature]:
+        """Ranges only: undone logarithms are an ulp beside where a tree behind them jumps."""
+        behind = after or unknown(self.width)
+        return [self._before(i, *pair) for i, pair in enumerate(zip(self.facts(), behind))]
+
+    def _before(self, index: int, own: Feature, after: Feature) -> Feature:
+        import numpy as np
+
+        ends = (after.domain.low, after.domain.high)
+        if None in ends and self.estimator.standardize:
+            ends = (-SPREAD, SPREAD)
+        if None in ends:
+            return own
+        back = self._undone(np.linspace(*ends, 9), index)
+        back = back[np.isfinite(back)]
+        low, high = back.min(initial=np.inf), back.max(initial=-np.inf)
+        if not low < high:
+            return own
+        return Feature(own.dtype, dataclasses.replace(own.domain, low=float(low), high=float(high)))
+
+    def _undone(self, values: np.ndarray, index: int) -> np.ndarray:
+        """Inputs of one column that give `values`; NaN where none does."""
+        import numpy as np
+
+        rows = np.zeros((len(values), self.width))
+        rows[:, index] = values
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # it was fitted on named columns
+            return np.asarray(self.estimator.inverse_transform(rows)[:, index], dtype=np.float64)
 
 
 def yeo_johnson(graph: Graph, x: Value, power: float) -> Value:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Sequence
 from converters.classical import idioms
 from converters.classical.columns import Features, Matrix, floats
 from converters.classical.emit import Emitter
-from converters.classical.facts import Feature, mapped, unknown
+from converters.classical.facts import SPREAD, Feature, mapped, ranged, unknown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -55,15 +55,29 @@ class Scaler(Emitter):
             value = in_place(self.graph, "Div", value, self.fitting(scale, X.dtype))
         return Matrix(self.finished(value), X.width, X.sparse)
 
+    def seen(self) -> tuple[Any, Any]:
+        """The least and largest of each column in the fitted data, or about that."""
+        offset, scale = self.parts()
+        width = SPREAD * (1.0 if scale is None else scale)
+        middle = 0.0 if offset is None else offset
+        return middle - width, middle + width
+
     def facts_before(self, after: Sequence[Feature]) -> list[Feature]:
         offset, scale = self.parts()
-        return [
+        before = [
             mapped(fact, lambda y, i=i: _undone(y, offset, scale, i))
             for i, fact in enumerate(after or unknown(self.width))
         ]
+        return _as_seen(before, *self.seen())
 
 
 class StandardScaler(Scaler):
+    def seen(self) -> tuple[Any, Any]:
+        source = self.estimator
+        if source.mean_ is None or source.scale_ is None:
+            return super().seen()
+        return source.mean_ - SPREAD * source.scale_, source.mean_ + SPREAD * source.scale_
+
     def parts(self) -> tuple[Any, Any]:
         source = self.estimator
         return (source.mean_ if source.with_mean else None), (source.scale_ if source.with_std else None)
@@ -85,6 +99,9 @@ class MaxAbsScaler(Scaler):
     def parts(self) -> tuple[Any, Any]:
         return None, self.estimator.scale_
 
+    def seen(self) -> tuple[Any, Any]:
+        return -self.estimator.max_abs_, self.estimator.max_abs_
+
     def finished(self, value: Value) -> Value:
         clipped = getattr(self.estimator, "clip", False)
         return idioms.clip(self.graph, value, -1.0, 1.0) if clipped else value
@@ -101,10 +118,11 @@ class MinMaxScaler(Emitter):
 
     def facts_before(self, after: Sequence[Feature]) -> list[Feature]:
         scale, low = self.estimator.scale_, self.estimator.min_
-        return [
+        before = [
             mapped(fact, lambda y, i=i: (y - low[i]) / scale[i])
             for i, fact in enumerate(after or unknown(self.width))
         ]
+        return _as_seen(before, self.estimator.data_min_, self.estimator.data_max_)
 
 
 def in_place(graph: Graph, kind: str, x: Value, fitted: Any) -> Value:
@@ -112,6 +130,14 @@ def in_place(graph: Graph, kind: str, x: Value, fitted: Any) -> Value:
     import numpy as np
 
     return graph.cast(graph.arithmetic(kind, x, np.asarray(fitted).reshape(1, -1)), x.dtype)
+
+
+def _as_seen(facts: Sequence[Feature], low: Any, high: Any) -> list[Feature]:
+    """Where nothing else is known of a column, the range of the data that the scaler was fitted on."""
+    import numpy as np
+
+    ends = [np.broadcast_to(np.asarray(end, dtype=np.float64), (len(facts),)) for end in (low, high)]
+    return [ranged(fact, a, b) for fact, a, b in zip(facts, *ends)]
 
 
 def _undone(y: np.ndarray, offset: Any, scale: Any, index: int) -> np.ndarray:

@@ -202,6 +202,7 @@ def _sklearn(random, folder):
 
     from converters.from_sklearn import SklearnConverter
 
+    np.random.seed(int(random.integers(1 << 30)))  # scikit-learn's own, where no estimator has one
     rows = random.normal(size=(int(random.integers(60, 200)), int(random.integers(2, 10))))
     rows *= 10.0 ** random.integers(-2, 3, rows.shape[1])
     target = rows / np.abs(rows).max(axis=0) @ random.normal(size=rows.shape[1]) + random.normal(
