@@ -74,8 +74,14 @@ def written(graph: Graph, model: Any, X: Features, names: Collection[str] | None
         if names is not None and not any(name.startswith(answer.name) for name in names):
             continue
         result = emit(graph, model, answer.method, X)
-        outputs.update(_named(answer.name, result if isinstance(result, list) else _split(graph, result)))
+        found = _named(answer.name, result if isinstance(result, list) else _split(graph, result))
+        outputs.update({name: _widened(graph, value) for name, value in found.items()})
     return outputs
+
+
+def _widened(graph: Graph, value: Value) -> Value:
+    """Whole numbers of any width as int64, as `_plain` gives them."""
+    return graph.cast(value, "int64") if value.dtype.startswith(("int", "uint")) else value
 
 
 def observed(model: Any, rows: Any) -> tuple[dict[str, np.ndarray], dict[str, str]]:

@@ -12,6 +12,7 @@ from converters.classical import answers
 from converters.classical.layout import Layout, rows
 from zoo.errors import MissingInputError
 from zoo.records import ColumnDomain, Domain, TensorSpec
+from zoo.tensors import read_sample
 
 if TYPE_CHECKING:
     import numpy as np
@@ -172,13 +173,20 @@ def _dtype(found: Layout, index: int) -> str:
 
 
 def sampled_specs(path: Path | None) -> list[TensorSpec]:
-    """The dtypes of a sample file's columns, by name; a .npy is the matrix ``X``."""
+    """The dtypes of a sample file's columns, by name; one array without a name is the matrix ``X``."""
     return [
-        TensorSpec(
-            name, "string" if array.dtype.kind in "OU" else str(array.dtype), ("batch", *array.shape[1:])
-        )
+        TensorSpec(name, dtype, ("batch", *array.shape[1:]))
         for name, array in _sample(path).items()
+        for dtype in _fed_as(array)
     ]
+
+
+def _fed_as(array: np.ndarray) -> list[str]:
+    """The dtype that such a column is fed as; none where the model decides (dates, half precision)."""
+    if array.dtype.kind in "OU":
+        return ["string"]
+    known = array.dtype.kind in "biu" or array.dtype in ("float32", "float64")
+    return [str(array.dtype)] if known else []
 
 
 def sampled_row(found: Layout, path: Path | None) -> dict[str, np.ndarray] | None:
@@ -186,12 +194,16 @@ def sampled_row(found: Layout, path: Path | None) -> dict[str, np.ndarray] | Non
     import numpy as np
 
     sample = _sample(path)
+    if "X" in sample and found.kind == "texts":
+        sample["text"] = sample.pop("X").ravel()
     if not sample or not all(spec.name in sample for spec in found.specs):
         return None
     row = {}
     for spec in found.specs:
         array = sample[spec.name][:1]
         array = array.reshape(1, 1) if len(spec.shape) == 2 and array.ndim == 1 else array
+        if array.shape[1:] != tuple(spec.shape[1:]):
+            return None
         row[spec.name] = array.astype(np.str_ if spec.dtype == "string" else spec.dtype)
     return row
 
@@ -206,20 +218,5 @@ def sampled_texts(path: Path | None) -> tuple[str, ...]:
 
 
 def _sample(path: Path | None) -> dict[str, np.ndarray]:
-    import numpy as np
-
-    if path is None:
-        return {}
-    if path.suffix == ".npy":
-        return {"X": np.load(path, allow_pickle=False)}
-    if path.suffix == ".npz":
-        with np.load(path, allow_pickle=False) as data:
-            return {name: data[name] for name in data.files}
-    import pandas as pd
-
-    frame = pd.read_csv(path)
-    return {str(name): frame[name].to_numpy() for name in frame.columns}
-
-
-def _dtype_name(array: np.ndarray) -> str:
-    return str(array.dtype) if array.dtype.kind in "biuf" else "string"
+    """The arrays of a sample file by input; what has no name is ``X``."""
+    return {} if path is None else {name or "X": array for name, array in read_sample(path).items()}
