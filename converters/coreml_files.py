@@ -1,4 +1,4 @@
-"""Core ML's neural networks (.mlmodel), read into plain layers: kinds, numbers, and weights as arrays.
+"""Core ML's files (.mlmodel), and their neural networks as plain layers: kinds, numbers, weights as arrays.
 
 Source: Model.proto and NeuralNetwork.proto of coremltools 9. In the shapes of before version 4 an input is a
 vector [C] or an image [C, H, W]; the batch is no part of the file.
@@ -48,19 +48,19 @@ class Network:
     specification: int = 1
 
 
-def read(path: Path) -> Network:
-    """The network of a file. Raises `UnsupportedFileError` or `UnsupportedModelError` with what it is."""
+def read(path: Path) -> Any:
+    """The message of a file. Raises `UnsupportedFileError` for a damaged one."""
     message = import_module("coremltools.proto.Model_pb2").Model()
     try:
         message.ParseFromString(path.read_bytes())
     except Exception as error:
         raise UnsupportedFileError(f"{path.name} is a damaged Core ML model: {error}") from error
-    kind = message.WhichOneof("Type")
-    if kind not in NETWORKS:
-        raise UnsupportedModelError(
-            f"a Core ML {kind or 'model without content'}: only neural networks are converted", hint=HINT
-        )
-    return _network(message, getattr(message, kind))
+    return message
+
+
+def network(message: Any) -> Network:
+    """The network in a message. Raises `UnsupportedModelError` for what cannot be said in a row of arrays."""
+    return _network(message, getattr(message, message.WhichOneof("Type")))
 
 
 def _network(message: Any, network: Any) -> Network:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -62,13 +63,6 @@ b = NeuralNetworkBuilder([("x", datatypes.Array(4))], [("y", datatypes.Array(4))
                          disable_rank5_shape_mapping=False)
 b.add_activation("odd", "PRELU", "x", "y", params=np.array([0.1]))
 ct.utils.save_spec(b.spec, "prelu.mlmodel")
-
-pipeline = ct.proto.Model_pb2.Model()
-pipeline.specificationVersion = 1
-pipeline.glmRegressor.offset.append(1.0)
-pipeline.description.input.add(name="x").type.doubleType.SetInParent()
-pipeline.description.output.add(name="y").type.doubleType.SetInParent()
-ct.utils.save_spec(pipeline, "linear.mlmodel")
 """
 
 
@@ -87,3 +81,26 @@ def model(environment, built: Path) -> Callable[[str], Path]:
         done = subprocess.run(command, cwd=built, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
     return lambda name: built / f"{name}.mlmodel"
+
+
+@pytest.fixture(scope="session")
+def fitted_models() -> dict[str, object]:
+    """What scikit-learn fitted; `steps` has the same models as files."""
+    from tests.converters_coreml import fitted
+
+    return fitted.models()
+
+
+@pytest.fixture
+def steps(environment, tmp_path_factory: pytest.TempPathFactory, fitted_models) -> Callable[[str], Path]:
+    """``steps("trees")`` is the file of one of the models of ``make_steps.py``."""
+    from tests.converters_coreml import fitted
+
+    interpreter = environment("coreml").interpreter
+    folder = tmp_path_factory.getbasetemp() / "coreml-steps"
+    if not folder.exists():
+        folder.mkdir()
+        command = [str(interpreter), "-I", str(Path(__file__).with_name("make_steps.py")), str(folder)]
+        given = json.dumps(fitted.numbers(fitted_models))
+        subprocess.run(command, input=given, text=True, check=True)
+    return lambda name: folder / f"{name}.mlmodel"

@@ -48,13 +48,9 @@ def run(path, image):
     return session.run(["prob"], {"image": image.astype(np.float32)})[0]
 
 
-@pytest.mark.parametrize(
-    ("name", "reason"),
-    [("prelu", "layer 'odd' .*PReLU is not converted"), ("linear", "glmRegressor: only neural networks")],
-)
-def test_what_cannot_be_said_is_named(name, reason, model, tmp_path):
-    with pytest.raises(UnsupportedModelError, match=reason):
-        zoo.convert(model(name), tmp_path / "o.onnx")
+def test_what_cannot_be_said_is_named(model, tmp_path):
+    with pytest.raises(UnsupportedModelError, match=r"layer 'odd' .*PReLU is not converted"):
+        zoo.convert(model("prelu"), tmp_path / "o.onnx")
 
 
 def test_a_damaged_file_is_refused(model, tmp_path):
