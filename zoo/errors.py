@@ -24,6 +24,7 @@
     ├── VerificationError          outputs differ from the source's             10
     ├── MissingPackageError        a framework is not installed                 11
     │   ├── MissingPythonError     no Python of the version that its environment needs
+    │   ├── MissingJavaError       no Java that its own library needs
     │   └── EnvironmentBuildError  its environment could not be built
     └── UnsafeFileError            refused: loading it could run its author's code 12
 
@@ -176,6 +177,10 @@ class MissingPackageError(ZooError):
 
 class MissingPythonError(MissingPackageError):
     """No Python of the version that an environment needs was found; the hint says how to get one."""
+
+
+class MissingJavaError(MissingPackageError):
+    """No Java that can run a model's own library was found; the hint says how to get one."""
 
 
 class EnvironmentBuildError(MissingPackageError):

@@ -203,6 +203,18 @@ class Detection:
 
 
 @record
+class Needs:
+    """What the jobs of a converter need beyond a Python: see `zoo.interfaces.Converter`."""
+
+    java: Optional[int] = None
+    """The lowest major version of Java whose virtual machine the job loads into its own process."""
+    java_newest: Optional[int] = None
+    """The newest that will do."""
+    loopback: bool = False
+    """Whether its process must listen on, and connect to, a loopback interface: one that nobody else has."""
+
+
+@record
 class ConversionRequest:
     """Everything that determines the result of a conversion; `key` is its digest."""
 
