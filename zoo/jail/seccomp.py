@@ -17,8 +17,9 @@ _MACHINES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}
 _NEWEST = 466
 """removexattrat; later numbers are the same on all machines, and x32's begin far above."""
 
+_SOCKET = "socket 41 198"
 _REFUSED = """
-socket 41 198 ; io_uring_setup 425 425 ; io_uring_enter 426 426 ; io_uring_register 427 427 ;
+io_uring_setup 425 425 ; io_uring_enter 426 426 ; io_uring_register 427 427 ;
 ptrace 101 117 ; process_vm_readv 310 270 ; process_vm_writev 311 271 ; process_madvise 440 440 ;
 kcmp 312 272 ; pidfd_getfd 438 438 ; pidfd_send_signal 424 424 ; perf_event_open 298 241 ; bpf 321 280 ;
 userfaultfd 323 282 ; mount 165 40 ; umount2 166 39 ; pivot_root 155 41 ; chroot 161 51 ; unshare 272 97 ;
@@ -61,6 +62,7 @@ _NEW_NAMESPACES = 0x7E020000  # CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER,
 _THREAD = 0x00010000  # CLONE_THREAD
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
 _PR_SET_PDEATHSIG = 1
+_AF_INET, _AF_INET6 = 2, 10
 
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
@@ -72,21 +74,24 @@ def is_supported() -> bool:
     return platform.machine() in _MACHINES
 
 
-def program(landlock: int, forks: bool) -> bytes:
+def program(landlock: int, forks: bool, loopback: bool = False) -> bytes:
     """The filter for a jail whose landlock has the given ABI version.
 
     Pass a high one where namespaces already keep signals and paths inside. Without `forks` there
-    can be threads, but no other processes.
+    can be threads, but no other processes. With `loopback` there are sockets of the internet's families, for
+    a jail whose network has a loopback only; none of another family.
     """
     architecture, column = _MACHINES[platform.machine()]
     code = [_op(_LOAD, _ARCHITECTURE), _op(_EQUAL, architecture, 1, 0), _op(_RETURN, _KILL)]
     code += [_op(_LOAD, _NUMBER), _op(_AT_LEAST, _NEWEST + 1, 0, 1), _op(_RETURN, _ERRNO | errno.ENOSYS)]
     refused = _REFUSED if landlock >= 6 else f"{_REFUSED};{_SIGNALS}"
+    refused = refused if loopback else f"{_SOCKET};{refused}"
     for names, error in ((refused, errno.EPERM), (_PRETENDED, 0), (_UNKNOWN, errno.ENOSYS)):
         for number in _numbers(names, column).values():
             code += [_op(_EQUAL, number, 0, 1), _op(_RETURN, _ERRNO | error)]
     numbers = _numbers(_BY_ARGUMENT, column)
     code += _by_argument(numbers, landlock) + ([] if forks else _no_forks(numbers))
+    code += _internet_only(_numbers(_SOCKET, column)["socket"]) if loopback else []
     return b"".join([*code, _op(_RETURN, _ALLOW)])
 
 
@@ -108,6 +113,11 @@ def _no_forks(numbers: dict[str, int]) -> list[bytes]:
     for name in ("fork", "vfork"):
         code += [_op(_EQUAL, numbers[name], 0, 1), refuse] if name in numbers else []
     return code
+
+
+def _internet_only(number: int) -> list[bytes]:
+    refuse = _op(_RETURN, _ERRNO | errno.EPERM)
+    return _when(number, 0, [_op(_EQUAL, _AF_INET, 2, 0), _op(_EQUAL, _AF_INET6, 1, 0), refuse])
 
 
 def _when(number: int, argument: int, code: list[bytes]) -> list[bytes]:
