@@ -21,6 +21,37 @@ def softmax(graph: Graph, x: Value) -> Value:
     return graph.div(exps, row_sum(graph, exps))
 
 
+def outermost(graph: Graph) -> bool:
+    """Whether the step being written gives the graph's own outputs: then nothing is computed from them,
+    and probabilities may be written in fewer nodes that differ in the last bit."""
+    return len(graph.path) == 1 or (len(graph.path) == 2 and graph.path[0] == "Pipeline")
+
+
+def shares(graph: Graph, scores: Value) -> Value:
+    """`softmax`; where the result is the graph's own, in one node that may differ in the last bit.
+
+    ONNX Runtime's Softmax takes the same steps in float64; in float32 its exp and its division are rougher.
+    """
+    if scores.dtype == "float64" and outermost(graph):
+        return graph.op("Softmax", scores, axis=1)
+    return softmax(graph, scores)
+
+
+def two_columns(graph: Graph, p: Value, sure: float = 1.0) -> Value:
+    """``[sure - p, p]`` of p [N, 1]: each is rounded once, as numpy rounds it."""
+    import numpy as np
+
+    weights, offsets = (np.array([pair], dtype=p.dtype) for pair in ((-1, 1), (sure, 0)))
+    return graph.op("Gemm", p, weights, offsets)
+
+
+def against_zero(graph: Graph, score: Value, factor: float = 1.0) -> Value:
+    """``[0, factor * score]`` of a finite score [N, 1]: what softmax and argmax make of two classes."""
+    import numpy as np
+
+    return graph.op("Gemm", score, np.array([[0.0, factor]], dtype=score.dtype))
+
+
 def logsumexp(graph: Graph, x: Value) -> Value:
     """log(sum(exp(x))) over the last axis, shifted by the largest: shape [N, 1]."""
     top = row_max(graph, x)
@@ -68,9 +99,9 @@ def row_min(graph: Graph, x: Value, keepdims: bool = True) -> Value:
     return graph.op("ReduceMin", x, _axes(1), keepdims=int(keepdims))
 
 
-def argmax(graph: Graph, x: Value) -> Value:
-    """numpy.argmax over axis 1: the first of equals. Shape [N], int64."""
-    return graph.op("ArgMax", x, axis=1, keepdims=0, select_last_index=0)
+def argmax(graph: Graph, x: Value, last: bool = False) -> Value:
+    """numpy.argmax over axis 1: the first of equals, or the `last`. Shape [N], int64."""
+    return graph.op("ArgMax", x, axis=1, keepdims=0, select_last_index=int(last))
 
 
 def argmin(graph: Graph, x: Value) -> Value:

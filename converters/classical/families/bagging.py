@@ -265,7 +265,7 @@ class BaggingClassifier(Ensemble):
             table = np.concatenate(
                 [self._placed(class_shares(_leaf_values(one)), one.classes_) for one in members]
             )
-            total = Votes(graph, self.tree_arrays(), table).total(single(graph, X))
+            total = Votes(graph, self.tree_arrays(), table).total(X)
         else:
             total = self.in_order([self._share(i, X) for i in range(len(members))])
         return graph.div(total, float(len(members)))

@@ -18,7 +18,6 @@ from converters.classical import idioms
 from converters.classical.columns import Features
 from converters.classical.emit import Emitter, emit, responding
 from converters.classical.families.isotonic import Isotonic
-from converters.classical.families.linear import two_columns
 from converters.classical.families.trees import added
 from converters.classical.families.voting import Members, stacked
 from converters.classical.graph import Value
@@ -63,7 +62,7 @@ class Calibrated(Members):
         if count == 2:
             one = idioms.column(graph, scores, 1) if method == "predict_proba" else scores
             p = idioms.upright(graph, self._curve(fold.calibrators[0], one))
-            return two_columns(graph, p)
+            return idioms.two_columns(graph, p)
         if len(seen) == 2:
             raise self.refuse("a fold that saw two of several classes has no converter")
         parts = [graph.cast(idioms.broadcast_rows(graph, np.array(0.0)), "float64")] * count

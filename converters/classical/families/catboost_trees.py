@@ -302,12 +302,11 @@ class CatBoostClassifier(CatBoost):
     def predict_proba(self, X: Features) -> Value:
         graph, scores, loss = self.graph, self.raw(X), self.model.loss
         if loss in BINARY:
-            p = idioms.expit(graph, scores)
-            return idioms.concat(graph, [graph.sub(1.0, p), p])
+            return idioms.two_columns(graph, idioms.expit(graph, scores))
         if loss in PER_CLASS:
             return idioms.expit(graph, scores)
         if loss == "MultiClass":
-            return idioms.softmax(graph, scores)
+            return idioms.shares(graph, scores)
         raise self.refuse(f"the loss {loss!r} is unknown: its probabilities cannot be told")
 
     def predict(self, X: Features) -> Value:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from converters.classical import idioms
 from converters.classical.columns import Features, Matrix, numeric
 from converters.classical.emit import Emitter
-from converters.classical.families.linear import LinearClassifier, two_columns
+from converters.classical.families.linear import LinearClassifier
 from converters.classical.graph import Value
 
 
@@ -22,8 +22,8 @@ class LinearDiscriminant(LinearClassifier):
     def predict_proba(self, X: Features) -> Value:
         scores = self.product(X)
         if len(self.estimator.classes_) == 2:
-            return two_columns(self.graph, idioms.expit(self.graph, scores))
-        return idioms.softmax(self.graph, scores)
+            return idioms.two_columns(self.graph, idioms.expit(self.graph, scores))
+        return idioms.shares(self.graph, scores)
 
     def predict_log_proba(self, X: Features) -> Value:
         import numpy as np

@@ -114,16 +114,23 @@ class GradientBoostingClassifier(GradientBoosting):
     def predict_proba(self, X: Features) -> Value:
         graph, raw = self.graph, self.raw(X)
         if self.estimator.estimators_.shape[1] > 1:
-            return idioms.softmax(graph, raw)
-        p = idioms.expit(graph, graph.mul(raw, 2.0) if self.estimator.loss == "exponential" else raw)
-        return idioms.concat(graph, [graph.sub(1.0, p), p])
+            return idioms.shares(graph, raw)
+        if idioms.outermost(graph):
+            return idioms.shares(graph, idioms.against_zero(graph, raw, self._factor))
+        return idioms.two_columns(
+            graph, idioms.expit(graph, raw if self._factor == 1 else graph.mul(raw, self._factor))
+        )
+
+    @property
+    def _factor(self) -> float:
+        return 2.0 if self.estimator.loss == "exponential" else 1.0
 
     def predict(self, X: Features) -> Value:
         graph, raw = self.graph, self.raw(X)
         if self.estimator.estimators_.shape[1] > 1:
             return idioms.classes(graph, self.estimator.classes_, idioms.argmax(graph, raw))
-        second = graph.cast(graph.greater_equal(idioms.flat(graph, raw), 0.0), "int64")
-        return idioms.classes(graph, self.estimator.classes_, second)
+        both = idioms.against_zero(graph, raw, self._factor)
+        return idioms.classes(graph, self.estimator.classes_, idioms.argmax(graph, both, last=True))
 
 
 class IsolationForest(Emitter):

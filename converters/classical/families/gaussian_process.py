@@ -19,7 +19,7 @@ from converters.classical.emit import Emitter, emit
 from converters.classical.families import precision
 from converters.classical.families.error_function import erf
 from converters.classical.families.kernel_functions import between, diagonal, pairwise
-from converters.classical.families.linear import dense, two_columns
+from converters.classical.families.linear import dense
 from converters.classical.graph import Value
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class BinaryLaplace(Emitter):
         areas = graph.mul(2.0, graph.op("Sqrt", graph.mul(graph.mul(variance, 2.0), np.pi)))
         integrals = graph.div(graph.mul(heights, errors), areas)
         share = graph.add(graph.matmul(integrals, coefs.reshape(-1, 1)), 0.5 * float(coefs.sum()))
-        return two_columns(graph, share)
+        return idioms.two_columns(graph, share)
 
 
 class Classifier(Emitter):

@@ -159,16 +159,15 @@ class HistGradientBoostingClassifier(HistGradientBoosting):
     def predict_proba(self, X: Features) -> Value:
         raw = self.raw(X)
         if self.estimator.n_trees_per_iteration_ > 1:
-            return idioms.softmax(self.graph, raw)
-        p = idioms.expit(self.graph, raw)
-        return idioms.concat(self.graph, [self.graph.sub(1.0, p), p])
+            return idioms.shares(self.graph, raw)
+        if idioms.outermost(self.graph):
+            return idioms.shares(self.graph, idioms.against_zero(self.graph, raw))
+        return idioms.two_columns(self.graph, idioms.expit(self.graph, raw))
 
     def predict(self, X: Features) -> Value:
         graph, raw = self.graph, self.raw(X)
-        if self.estimator.n_trees_per_iteration_ > 1:
-            return idioms.classes(graph, self.estimator.classes_, idioms.argmax(graph, raw))
-        above = graph.cast(graph.greater(idioms.flat(graph, raw), 0.0), "int64")
-        return idioms.classes(graph, self.estimator.classes_, above)
+        scores = raw if self.estimator.n_trees_per_iteration_ > 1 else idioms.against_zero(graph, raw)
+        return idioms.classes(graph, self.estimator.classes_, idioms.argmax(graph, scores))
 
 
 _NAME = "sklearn.ensemble.HistGradientBoosting"

@@ -36,7 +36,7 @@ def answers(graph: Graph, forest: Forest, scores: Value) -> Value:
         factor = forest.setting("sigmoid", 1.0)
         return idioms.expit(graph, scores if factor == 1.0 else graph.mul(scores, factor))
     if name == "multiclass":
-        return idioms.softmax(graph, scores)
+        return idioms.shares(graph, scores)
     if name == "cross_entropy_lambda":
         return log1p(graph, graph.op("Exp", scores))
     if "sqrt" in forest.objective:

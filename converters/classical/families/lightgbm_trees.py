@@ -193,7 +193,7 @@ class LGBMClassifier(LightGBM):
             return self.shaped(result)
         if self.forest.outputs > 1:
             return result
-        return idioms.concat(self.graph, [self.graph.sub(1.0, result), result])
+        return idioms.two_columns(self.graph, result)
 
     def decision_function(self, X: Features) -> Value:
         return self.shaped(self.raw(X))

@@ -11,11 +11,10 @@ sklearn/svm/_classes.py (1.9).
 - decision: the same; one score for two classes (positive means ``classes_[1]``), one each otherwise.
 - label: ``score > 0`` for two classes, else argmax of the scores with the first of equals. Never the
   argmax of probabilities: saturated ones are equal where the scores are not.
-- probability, two classes: ``[1 - p, p]`` with p = expit(score); written as ``p * [-1, 1] + [1, 0]``,
-  which gives the same bits, or (where no other step reads it) as 1 / (1 + exp([s, -s])). More: softmax of
-  the scores (LogisticRegression), or expit of each divided by their sum, uniform where all are 0 (SGD
-  with log_loss, and liblinear before scikit-learn 1.8). modified_huber: (clip(score, -1, 1) + 1) / 2,
-  normalised likewise.
+- probability, two classes: ``[1 - p, p]`` with p = expit(score), or (where no other step reads it) written
+  as 1 / (1 + exp([s, -s])). More: softmax of the scores (LogisticRegression), or expit of each divided by
+  their sum, uniform where all are 0 (SGD with log_loss, and liblinear before scikit-learn 1.8).
+  modified_huber: (clip(score, -1, 1) + 1) / 2, normalised likewise.
 - RidgeClassifier with several label columns: each score > 0.
 - SGDOneClassSVM: ``X @ coef_.T - offset_``; +1 from 0 on, else -1.
 - NaN and infinity are refused by the source (RANSAC leaves that to its estimator).
@@ -60,20 +59,6 @@ def dense(coef: Any) -> np.ndarray:
     import numpy as np
 
     return np.asarray(coef.toarray() if hasattr(coef, "toarray") else coef)
-
-
-def outermost(graph: Graph) -> bool:
-    """Whether the step being written gives the graph's own outputs: then nothing is computed from them,
-    and probabilities may be written in fewer nodes that differ in the last bit."""
-    return len(graph.path) == 1 or (len(graph.path) == 2 and graph.path[0] == "Pipeline")
-
-
-def two_columns(graph: Graph, p: Value) -> Value:
-    """``[1 - p, p]`` of p [N, 1], bit by bit, in two nodes."""
-    import numpy as np
-
-    signs, ones = (np.array([pair], dtype=p.dtype) for pair in ((-1, 1), (1, 0)))
-    return graph.add(graph.mul(p, signs), ones)
 
 
 def normalised(graph: Graph, p: Value, count: int) -> Value:
@@ -134,7 +119,7 @@ class LinearClassifier(Linear):
     def logistic(self, X: Features) -> Value:
         """Probabilities of ``_predict_proba_lr``."""
         p = idioms.expit(self.graph, self.product(X))
-        return two_columns(self.graph, p) if self.binary else self._shared(p)
+        return idioms.two_columns(self.graph, p) if self.binary else self._shared(p)
 
     def _shared(self, p: Value) -> Value:
         return normalised(self.graph, p, len(self.estimator.classes_))
@@ -142,16 +127,16 @@ class LinearClassifier(Linear):
 
 class LogisticRegression(LinearClassifier):
     def predict(self, X: Features) -> Value:
-        if not (self.binary and outermost(self.graph)):
+        if not (self.binary and idioms.outermost(self.graph)):
             return super().predict(X)
         return idioms.classes(self.graph, self.estimator.classes_, idioms.argmin(self.graph, self._both(X)))
 
     def predict_proba(self, X: Features) -> Value:
-        if self.binary and outermost(self.graph):
+        if self.binary and idioms.outermost(self.graph):
             return self.graph.op("Reciprocal", self.graph.add(self.graph.op("Exp", self._both(X)), 1))
         if self.binary or self._one_versus_rest():
             return self.logistic(X)
-        return idioms.softmax(self.graph, self.product(X))
+        return idioms.shares(self.graph, self.product(X))
 
     def _both(self, X: Features) -> Value:
         """``[s, -s]`` from one product; the smaller is the label, the first of equals as s > 0 has it."""
@@ -185,7 +170,9 @@ class SGDClassifier(LinearClassifier):
             raise self.refuse(f"no probabilities with loss={loss!r}")
         clipped = idioms.clip(self.graph, self.product(X), -1.0, 1.0)
         p = self.graph.div(self.graph.add(clipped, 1.0), 2.0)
-        return two_columns(self.graph, self.graph.cast(p, "float64")) if self.binary else self._shared(p)
+        if self.binary:
+            return idioms.two_columns(self.graph, self.graph.cast(p, "float64"))
+        return self._shared(p)
 
     def predict_log_proba(self, X: Features) -> Value:
         return self.graph.op("Log", self.predict_proba(X))

@@ -20,7 +20,6 @@ from converters.classical.columns import Features, Matrix, join, numeric, select
 from converters.classical.emit import Emitter, emit, offers
 from converters.classical.facts import Feature, unknown
 from converters.classical.families.distances import nearest
-from converters.classical.families.linear import two_columns
 from converters.classical.families.meta import positive_scores
 from converters.classical.families.svm import one_versus_one
 from converters.classical.families.voting import Members
@@ -103,7 +102,7 @@ class OneVsRest(Binary):
         graph = self.graph
         second = self._together([idioms.column(graph, one, 1) for one in self.answers("predict_proba", X)])
         if len(self.members) == 1:
-            second = two_columns(graph, second)
+            second = idioms.two_columns(graph, second)
         if self.estimator.multilabel_:
             return second
         total = idioms.row_sum(graph, second)

@@ -14,7 +14,7 @@ from __future__ import annotations
 from converters.classical import idioms
 from converters.classical.columns import Features, numeric
 from converters.classical.emit import Emitter
-from converters.classical.families.linear import affine, two_columns
+from converters.classical.families.linear import affine
 from converters.classical.graph import Graph, Value
 
 
@@ -39,7 +39,7 @@ def activated(graph: Graph, x: Value, name: str) -> Value:
     if name == "logistic":
         return idioms.expit(graph, x)
     if name == "softmax":
-        return idioms.softmax(graph, x)
+        return idioms.shares(graph, x)
     if name in ("tanh", "exp"):
         return graph.op(name.capitalize(), x)
     raise graph.refuse(f"the activation {name!r} has no converter")
@@ -48,7 +48,7 @@ def activated(graph: Graph, x: Value, name: str) -> Value:
 class MLPClassifier(Perceptron):
     def predict_proba(self, X: Features) -> Value:
         output = self.output(X)
-        return two_columns(self.graph, output) if self.estimator.n_outputs_ == 1 else output
+        return idioms.two_columns(self.graph, output) if self.estimator.n_outputs_ == 1 else output
 
     def predict(self, X: Features) -> Value:
         graph, output, binarizer = self.graph, self.output(X), self.estimator._label_binarizer

@@ -209,8 +209,9 @@ def widened(tree: Tree) -> Tree:
 
 
 def double(graph: Graph, X: Features) -> Value:
-    """X in float64, for trees that are `widened`."""
-    return graph.cast(numeric(graph, X).value, "float64")
+    """X in float64, for trees that are `widened`; whole numbers are rounded once, to float32."""
+    value = numeric(graph, X).value
+    return graph.cast(value if value.dtype.startswith("float") else graph.cast(value, "float32"), "float64")
 
 
 def leaf_table(estimators: Sequence[Any]) -> np.ndarray:
@@ -247,7 +248,7 @@ class TreeModel(Emitter):
         """One [N, classes or 1] mean leaf value for each output."""
         trees = self.trees()
         votes = [Votes(self.graph, list(map(tree_of, trees)), one) for one in tables]
-        totals = [one.total(single(self.graph, X)) for one in votes]
+        totals = [one.total(X) for one in votes]
         return totals if len(trees) == 1 else [self.graph.div(one, float(len(trees))) for one in totals]
 
     def class_count(self, output: int) -> int:
@@ -260,30 +261,34 @@ class Votes:
     """The sum of the leaves' rows of a table [leaves, K], tree after tree, to the last bit.
 
     Where every order of adding gives the same (whole votes, or binary fractions that never fill a
-    float's digits) the tree node itself adds, in float32. Else rows are looked up and added in order.
+    float's digits) the tree node itself adds. Else rows are looked up and added in order.
     """
 
     def __init__(self, graph: Graph, trees: Sequence[Tree], table: np.ndarray) -> None:
         self.graph = graph
-        self.trees = [rounded_down(tree) for tree in trees]
+        self.trees = trees
         self.table = table
 
-    def total(self, x: Value) -> Value:
-        """[N, K] float64 for x in float32."""
-        count, classes = len(self.trees), self.table.shape[1]
-        if count > 1 and classes == 2 and _adds_exactly(self.table, count):
-            return self._two_classes(x)
+    def total(self, X: Features) -> Value:
+        """[N, K] float64."""
+        graph, count, classes = self.graph, len(self.trees), self.table.shape[1]
+        if classes == 2 and _is_rest(self.table) and (count == 1 or _adds_exactly(self.table, count)):
+            return self._two_classes(double(graph, X))
         if count > 1 and classes > 2 and _whole_votes(self.table):
-            return self._whole(x)
-        return summed_in_order(self.graph, leaf_rows(self.graph, x, self.trees), self.table, count)
+            return self._whole(double(graph, X))
+        if count == 1:
+            wide = [widened(tree) for tree in self.trees]
+            return graph.op("GatherND", self.table, leaf_rows(graph, double(graph, X), wide))
+        trees = [rounded_down(tree) for tree in self.trees]
+        return summed_in_order(graph, leaf_rows(graph, single(graph, X), trees), self.table, count)
 
     def _two_classes(self, x: Value) -> Value:
-        """The second class is added; the first is what is left, as each leaf's values add to 1."""
+        """The second class is added; the first is what is left of the number of trees."""
         import numpy as np
 
-        zeros = np.zeros(len(self.table), dtype=np.int64)
-        second = self.graph.cast(ensemble(self.graph, x, self.trees, self.table[:, 1], zeros), "float64")
-        return idioms.concat(self.graph, [self.graph.sub(float(len(self.trees)), second), second])
+        trees, zeros = [widened(tree) for tree in self.trees], np.zeros(len(self.table), dtype=np.int64)
+        second = ensemble(self.graph, x, trees, self.table[:, 1], zeros)
+        return idioms.two_columns(self.graph, second, float(len(trees)))
 
     def _whole(self, x: Value) -> Value:
         """Each leaf votes for one class; a leaf of weight 0 stands for a class that no leaf votes for."""
@@ -292,20 +297,24 @@ class Votes:
         nothing = Tree(np.zeros(1, np.int64), np.zeros(1), np.array([-1]), np.array([-1]))
         weights = np.append(np.ones(len(self.table)), 0.0)
         targets = np.append(self.table.argmax(axis=1), self.table.shape[1] - 1)
-        found = ensemble(self.graph, x, [*self.trees, nothing], weights, targets)
-        return self.graph.cast(found, "float64")
+        return ensemble(self.graph, x, [*map(widened, self.trees), nothing], weights, targets)
 
 
 def _whole_votes(table: np.ndarray) -> bool:
     return bool(((table == 0) | (table == 1)).all() and (table.sum(axis=1) == 1).all())
 
 
+def _is_rest(table: np.ndarray) -> bool:
+    """Whether the first column is what the second leaves of 1, to the last bit."""
+    return bool((table[:, 0] == 1.0 - table[:, 1]).all())
+
+
 def _adds_exactly(table: np.ndarray, count: int) -> bool:
-    """Whether sums of `count` rows are exact in float32 in any order, and both columns add to 1."""
+    """Whether sums of `count` rows with numbers from 0 to 1 are exact in float64 in any order."""
     import numpy as np
 
-    scaled = table * 2.0**12
-    return bool(count < 2**11 and (scaled == np.floor(scaled)).all() and (table.sum(axis=1) == 1).all())
+    scaled = table * 2.0**40
+    return bool(count < 2**12 and (scaled == np.floor(scaled)).all() and table.min() >= 0)
 
 
 class TreeClassifier(TreeModel):

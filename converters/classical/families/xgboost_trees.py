@@ -215,7 +215,7 @@ class XGBClassifier(XGBoost):
         answers = links.answers(graph, learner.objective, margins)
         if learner.groups > 1:
             return answers
-        return idioms.concat(graph, [graph.sub(1.0, answers), answers])
+        return idioms.two_columns(graph, answers)
 
 
 EMITTERS = {
