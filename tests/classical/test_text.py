@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import re
 
@@ -82,7 +83,11 @@ def test_a_token_pattern_finds_the_tokens_that_python_finds(pattern, longest) ->
     assert_same(vectorizer, DOCUMENTS)
 
 
-@pytest.mark.parametrize("pattern", [*PATTERNS, r"\b\w\w+\b"])
+AMBIGUOUS = (r"\w+[-']?\w*", r"(?:\w+@)?\w+", r"(?:[Aa]b|[a-z]c)+b?", r"(?:ab|a)b?", r"[A-Z]?[a-z]*b")
+"""Several ways to go on with the same character, of which the first reaches as far as any."""
+
+
+@pytest.mark.parametrize("pattern", [*PATTERNS, *AMBIGUOUS, r"\b\w\w+\b"])
 def test_a_token_pattern_agrees_on_every_code_point(pattern) -> None:
     rng = random.Random(3)
     letters = rng.sample(every_character()[1:], 4000) + list("abc AB'!?1 _\n\u0301éß" * 400)
@@ -107,15 +112,26 @@ def _tokens(plan, text: str) -> list[str]:
 
 UNEQUAL = [
     (r"a*(?:ab)?", "empty"),
-    (r"a+(?:ab)?", "two ways"),
+    (r"a+(?:ab)?", "shorter one comes first"),
+    (r"(?:a|ab)c?", "shorter one comes first"),
     (r"\w+?", "lazy"),
     (r"(?<!x)\w+", "look-around"),
     (r"\b[\w']+\b", "beside characters"),
     (r"x(\w+)", "group"),
-    (r"(?:[ab]c|[bd]e)", "two ways"),
     (r"(\w)\1", "group"),
     (r"^\w+", "position"),
 ]
+
+
+@pytest.mark.parametrize("pattern", AMBIGUOUS)
+def test_the_first_match_is_the_longest_where_a_pattern_is_taken(pattern) -> None:
+    tokens_of(pattern)
+    compiled = re.compile(pattern)
+    for letters in itertools.product("aAb@-c", repeat=5):
+        text = "".join(letters)
+        ends = [end for end in range(1, 6) if compiled.fullmatch(text, 0, end)]
+        found = compiled.match(text)
+        assert (found.end() if found else None) == max(ends, default=None), text
 
 
 @pytest.mark.parametrize(("pattern", "reason"), UNEQUAL)

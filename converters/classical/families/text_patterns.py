@@ -6,8 +6,8 @@ match; RE2's ``\\w``, ``\\s`` and ``\\b`` know ASCII only. So:
 - every class is written out in code points, asked of Python itself (its flags included);
 - ``\\b…\\b`` around letters of ``\\w`` finds whole runs of ``\\w``: the runs are cut out, and those that do
   not match from end to end are dropped;
-- else the pattern must be deterministic: wherever it stands, the next letter can continue it in one way
-  only (Glushkov's automaton has disjoint followers), and it is greedy. Then there is one path, and the first
+- else the pattern is greedy, and its ways to go on are followed in the order in which Python prefers them
+  (Glushkov's automaton with ordered followers): where it may end, no later way goes on. So Python's first
   match is the longest.
 - whatever else (look-around, lazy repeats, back references, a group that is a part of the token) is refused.
 """
@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from itertools import combinations
 from typing import Any, Optional, Sequence
 
 from converters.classical.families.text_tables import (
@@ -30,6 +29,8 @@ from zoo.records import record
 
 MOST_COPIES = 64
 """Repeats like ``{2,20}`` are written out that often."""
+MOST_STATES = 2000
+"""Sets of ways to go on that are looked at in one pattern."""
 
 
 @record
@@ -63,7 +64,7 @@ def tokens_of(pattern: str) -> Tokens:
     alternatives = _alternatives(body)
     inner = [_inner(branch, words, flags) for branch in alternatives]
     tree = _tree_of([("branch", inner)] if len(inner) > 1 else inner[0], flags)
-    _demand_deterministic(tree)
+    _demand_longest_first(tree)
     return Tokens(_regex(tree), spaces=_holds_blank(tree))
 
 
@@ -130,7 +131,7 @@ def _node(item: Any, flags: int) -> Any:
     if kind == "branch":
         return ("branch", [_tree_of(branch, flags) for branch in value])
     if kind == "BRANCH":
-        return ("branch", [_tree_of(branch, flags) for branch in value[1]])
+        return _branch([_tree_of(branch, flags) for branch in value[1]])
     if kind == "MAX_REPEAT":
         low, high, inner = value
         top = None if str(high) == "MAXREPEAT" else int(high)
@@ -138,6 +139,13 @@ def _node(item: Any, flags: int) -> Any:
     if kind == "SUBPATTERN" and value[0] is None and not value[1] and not value[2]:
         return _tree_of(value[3], flags)
     raise UnequalPatternError(f"{_named(kind)} inside the pattern")
+
+
+def _branch(trees: list[Any]) -> Any:
+    """Where the last alternative is empty, as Python reads ``(?:ab|a)``, the others may be left out."""
+    if trees[-1] != ("seq", []):
+        return ("branch", trees)
+    return ("repeat", 0, 1, trees[0] if len(trees) == 2 else ("branch", trees[:-1]))
 
 
 def _named(kind: str) -> str:
@@ -248,43 +256,43 @@ def _plain_run(tree: Any, words: Ranges) -> int | None:
 
 
 class _Automaton:
-    """Glushkov's: positions are the classes of the pattern; who may follow whom."""
+    """Glushkov's: positions are the classes of the pattern; who may follow whom, in Python's order."""
 
     def __init__(self) -> None:
         self.classes: list[Ranges] = []
-        self.follow: list[set[int]] = []
+        self.follow: list[list[int]] = []
 
-    def place(self, tree: Any) -> tuple[set[int], set[int], bool]:
-        """First positions, last positions, and whether it may be empty."""
+    def place(self, tree: Any) -> tuple[list[int], list[int], bool]:
+        """First positions in order, last positions, and whether it may be empty."""
         if tree[0] == "class":
             self.classes.append(tree[1])
-            self.follow.append(set())
-            at = {len(self.classes) - 1}
+            self.follow.append([])
+            at = [len(self.classes) - 1]
             return at, at, False
         if tree[0] == "branch":
             parts = [self.place(node) for node in tree[1]]
             if any(empty for _, _, empty in parts):
                 raise UnequalPatternError("an alternative that may be empty")
-            return set().union(*(p[0] for p in parts)), set().union(*(p[1] for p in parts)), False
+            return [i for part in parts for i in part[0]], [i for part in parts for i in part[1]], False
         if tree[0] == "maybe":
             return (*self.place(tree[1])[:2], True)
         if tree[0] == "loop":
             return self._loop(tree[1], tree[2])
         return self._sequence(tree[1]) if tree[0] == "seq" else self._repeat(*tree[1:])
 
-    def _sequence(self, nodes: Sequence[Any]) -> tuple[set[int], set[int], bool]:
-        first: set[int] = set()
-        last: set[int] = set()
+    def _sequence(self, nodes: Sequence[Any]) -> tuple[list[int], list[int], bool]:
+        first: list[int] = []
+        last: list[int] = []
         empty = True
         for node in nodes:
             starts, ends, optional = self.place(node)
             self._join(last, starts)
-            first = first | starts if empty else first
-            last = last | ends if optional else ends
+            first = first + starts if empty else first
+            last = last + ends if optional else ends
             empty = empty and optional
         return first, last, empty
 
-    def _repeat(self, low: int, high: int | None, inner: Any) -> tuple[set[int], set[int], bool]:
+    def _repeat(self, low: int, high: int | None, inner: Any) -> tuple[list[int], list[int], bool]:
         if _nullable(inner):
             raise UnequalPatternError("a repeat of what may be empty")
         if max(low, high or 0) > MOST_COPIES:
@@ -299,23 +307,57 @@ class _Automaton:
             optional = ("maybe", inner if optional is None else ("seq", [inner, optional]))
         return self._sequence([inner] * low + ([optional] if optional else []))
 
-    def _loop(self, inner: Any, empty: bool) -> tuple[set[int], set[int], bool]:
+    def _loop(self, inner: Any, empty: bool) -> tuple[list[int], list[int], bool]:
         first, last, _ = self.place(inner)
         self._join(last, first)
         return first, last, empty
 
-    def _join(self, last: set[int], first: set[int]) -> None:
+    def _join(self, last: list[int], first: list[int]) -> None:
+        """What is joined first is preferred: inner loops before what comes after them."""
         for position in last:
-            self.follow[position] |= first
+            self.follow[position] += [one for one in first if one not in self.follow[position]]
 
 
-def _demand_deterministic(tree: Any) -> None:
+_END = -1
+"""Among the ways to go on: to end here."""
+
+
+def _demand_longest_first(tree: Any) -> None:
+    """Raise where Python may prefer a match to a longer one."""
     if _nullable(tree):
         raise UnequalPatternError("it matches empty tokens")
     automaton = _Automaton()
-    first, _, _ = automaton.place(tree)
-    points = [points_of(spans) for spans in automaton.classes]
-    for choices in (first, *automaton.follow):
-        for a, b in combinations(sorted(choices), 2):
-            if points[a] & points[b]:
-                raise UnequalPatternError("two ways to go on with the same character")
+    first, last, _ = automaton.place(tree)
+    onward = [[*ways, _END] if at in last else ways for at, ways in enumerate(automaton.follow)]
+    letters = _letters(automaton.classes)
+    known = {tuple(first)}
+    waiting = [tuple(first)]
+    while waiting:
+        ways = waiting.pop()
+        if _END in ways[:-1]:
+            raise UnequalPatternError("of two ways to match the shorter one comes first")
+        for taken in letters:
+            found = tuple(dict.fromkeys(one for way in ways if way in taken for one in onward[way]))
+            if found and found not in known:
+                known.add(found)
+                waiting.append(found)
+        if len(known) > MOST_STATES:
+            raise UnequalPatternError("too many ways to match")
+
+
+def _letters(classes: Sequence[Ranges]) -> set[frozenset[int]]:
+    """For every kind of letter the positions that take it."""
+    edges = sorted({edge for spans in classes for low, high in spans for edge in (low, high + 1)})
+    taken = [_members(spans, edges) for spans in classes]
+    kinds = {frozenset(at for at, member in enumerate(taken) if member[i]) for i in range(len(edges))}
+    return kinds - {frozenset()}
+
+
+def _members(spans: Ranges, edges: list[int]) -> list[bool]:
+    """Whether the letters from each edge to the next are in the class."""
+    starts, ends = {low for low, _ in spans}, {high + 1 for _, high in spans}
+    inside, members = False, []
+    for edge in edges:
+        inside = edge in starts or (inside and edge not in ends)
+        members.append(inside)
+    return members
