@@ -113,7 +113,7 @@ def _tokens(plan, text: str) -> list[str]:
 UNEQUAL = [
     (r"a*(?:ab)?", "empty"),
     (r"a+(?:ab)?", "shorter one comes first"),
-    (r"(?:a|ab)c?", "shorter one comes first"),
+    (r"(?:a|ab)c?", "may be empty"),
     (r"\w+?", "lazy"),
     (r"(?<!x)\w+", "look-around"),
     (r"\b[\w']+\b", "beside characters"),
