@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 from zoo import errors, plugins, sandbox, warm, wire
 from zoo.environments import stored
+from zoo.environments.javas import find_java
 from zoo.errors import ConversionError, WorkerError, ZooError
 from zoo.jobs import Failure, Job
-from zoo.records import record
+from zoo.records import Needs, record
 
 if TYPE_CHECKING:
     from zoo.environments import Environment
@@ -63,16 +64,26 @@ def prepare(action: str) -> None:
 def _ran(
     job: Job, folder: Path, bounds: Bounds, readable: tuple[Path, ...], environment: Environment
 ) -> sandbox.Completed:
-    limits = sandbox.Limits(seconds=bounds.seconds, memory=bounds.memory)
+    needs = plugins.needs(job.converter)
+    limits = sandbox.Limits(seconds=bounds.seconds, memory=bounds.memory, loopback=needs.loopback)
     kept = warm.current()
-    if kept is None:
+    if kept is None or needs != Needs():
         argv = [str(environment.interpreter), "-m", "zoo.worker", str(folder)]
-        variables = _variables(environment, job, folder / "code")
-        return sandbox.run(argv, folder, limits, (*readable, environment.folder), variables)
+        java, named = _java(needs)
+        variables = {**_variables(environment, job, folder / "code"), **named}
+        return sandbox.run(argv, folder, limits, (*readable, environment.folder, *java), variables)
     kind = _kind(job, environment, kept.folder)
     readable = (*readable, environment.folder, kept.folder)
     with kept.borrowed(kind) as server:
         return sandbox.run_forked(server, "zoo.worker", folder, limits, readable, dict(kind.variables))
+
+
+def _java(needs: Needs) -> tuple[tuple[Path, ...], dict[str, str]]:
+    """Where the Java of a job lies, and the variable that names it; raises `MissingJavaError`."""
+    if needs.java is None:
+        return (), {}
+    java = find_java(needs.java, needs.java_newest)
+    return (java.home, *java.outside), {"JAVA_HOME": str(java.home)}
 
 
 def _kind(job: Job, environment: Environment, folder: Path) -> warm.Kind:

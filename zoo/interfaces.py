@@ -46,7 +46,7 @@ class Converter(Protocol):
     a third party's, ``recognise(path) -> str | None``: the kind of a file that is of no format known here.
     It runs in the process of the command line, so it reads a bounded part of the file and loads nothing.
     Its module may have a function ``preload()`` that imports the framework: for workers that are kept warm.
-    ``needs: ClassVar[Needs]`` asks for a Java (found by the parent, named by ``JAVA_HOME``) or for a loopback.
+    ``needs: ClassVar[Needs]`` asks for a Java (the parent finds it and sets ``JAVA_HOME``) or a loopback.
     """
 
     framework: ClassVar[str]

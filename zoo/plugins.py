@@ -16,6 +16,7 @@ from typing import Any
 
 from zoo.errors import UnsupportedFileError, UsageError
 from zoo.interfaces import Converter, Fetcher
+from zoo.records import Needs
 
 FETCHERS = {
     "https": "zoo.fetchers.web:WebFetcher",
@@ -47,6 +48,7 @@ CONVERTERS = {
     "libsvm": "converters.from_libsvm:LibsvmConverter",
     "caffe": "converters.from_caffe:CaffeConverter",
     "coreml": "converters.from_coreml:CoreMLConverter",
+    "h2o": "converters.from_h2o:H2OConverter",
 }
 
 
@@ -71,6 +73,12 @@ def converter_target(framework: str) -> str:
         known = ", ".join(converters())
         raise UnsupportedFileError(f"no converter for {framework!r}", hint=f"Converters: {known}")
     return target
+
+
+def needs(target: str | None) -> Needs:
+    """What the jobs of a converter, a ``module:Class``, need beyond a Python; for None nothing."""
+    found = None if target is None else getattr(_load(target), "needs", None)
+    return found if isinstance(found, Needs) else Needs()
 
 
 def package_of(framework: str) -> tuple[Path, ...]:
