@@ -65,6 +65,7 @@ def name_inputs(model: onnx.ModelProto, specs: tuple[TensorSpec, ...]) -> None:
         for old, new in zip(current, wanted):
             rename(model.graph, old, f"{new}·")
         for new in wanted:
+            _free(model.graph, new)
             rename(model.graph, f"{new}·", new)
         return
     _add_unread(model, specs)

@@ -50,7 +50,8 @@ def TRANSLATIONS() -> dict[Any, Any]:
     """Translations for the dynamo exporter.
 
     LogSigmoid comes as Log(Sigmoid(x)), which is −inf below about −17 (−104 in exact arithmetic it
-    never is); −Softplus(−x) is the same function and finite.
+    never is); −Softplus(−x) is the same function and finite. LogAddExp comes as Log(Exp(a) + Exp(b)),
+    which is infinite from 89 on. The median and the k-th value do not come at all.
     """
     import torch
     from onnxscript import opset18 as op
@@ -58,7 +59,34 @@ def TRANSLATIONS() -> dict[Any, Any]:
     def log_sigmoid(self: Any) -> Any:
         return op.Neg(op.Softplus(op.Neg(self)))
 
-    return {torch.ops.aten.log_sigmoid.default: log_sigmoid}
+    def logaddexp(self: Any, other: Any) -> Any:
+        larger = op.Max(self, other)
+        apart = op.Sub(larger, op.Min(self, other))
+        # Two infinities of one sign are NaN apart; equal ones are log 2 above either.
+        same = op.Equal(self, other)
+        return op.Add(larger, op.Softplus(op.Neg(op.Where(same, op.CastLike(0.0, self), apart))))
+
+    def kthvalue(self: Any, k: int, dim: int = -1, keepdim: bool = False) -> Any:
+        return smallest(self, op.Constant(value_ints=[k]), dim, keepdim)
+
+    def median(self: Any, dim: int = -1, keepdim: bool = False) -> Any:
+        size = op.Gather(op.Shape(self), op.Constant(value_ints=[dim]))
+        half = op.Div(op.Add(size, op.Constant(value_ints=[1])), op.Constant(value_ints=[2]))
+        return smallest(self, half, dim, keepdim)
+
+    def smallest(self: Any, k: Any, dim: int, keepdim: bool) -> Any:
+        values, indices = op.TopK(self, k, axis=dim, largest=0)
+        last = op.Constant(value_ints=[-1])
+        found = [op.Gather(part, last, axis=dim) for part in (values, indices)]
+        axis = op.Constant(value_ints=[dim])
+        return tuple(found if keepdim else [op.Squeeze(part, axis) for part in found])
+
+    return {
+        torch.ops.aten.log_sigmoid.default: log_sigmoid,
+        torch.ops.aten.logaddexp.default: logaddexp,
+        torch.ops.aten.kthvalue.default: kthvalue,
+        torch.ops.aten.median.dim: median,
+    }
 
 
 @contextlib.contextmanager

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import io
 import logging
+import os
 import warnings
 from typing import Iterator
 
@@ -45,6 +47,23 @@ def quiet() -> Iterator[None]:
             warnings.filterwarnings("ignore", message=message, category=category)
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             yield
+
+
+@contextlib.contextmanager
+def without_native_output() -> Iterator[None]:
+    """Nothing on the process's stdout, to which the TorchScript exporter prints a failing graph from C++."""
+    libc = ctypes.CDLL(None)
+    kept = os.dup(1)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        libc.fflush(None)
+        os.dup2(nowhere, 1)
+        yield
+    finally:
+        libc.fflush(None)  # what is in C's buffer must not come out later
+        os.dup2(kept, 1)
+        os.close(kept)
+        os.close(nowhere)
 
 
 @contextlib.contextmanager

@@ -15,9 +15,9 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Mapping, Optional
 
-from converters import onnx_tidy, torch_probe
+from converters import onnx_precise, onnx_tidy, torch_probe
 from converters.torch_model import TorchModel, evaluating, named_outputs
-from converters.torch_quiet import quiet
+from converters.torch_quiet import quiet, without_native_output
 from zoo.errors import ConversionError, UnsupportedModelError, UsageError
 from zoo.records import record
 
@@ -123,6 +123,7 @@ def _finished(graph: onnx.ModelProto, plan: Plan) -> Optional[Finding]:
     onnx_tidy.strip_provenance(graph)
     onnx_tidy.name_inputs(graph, plan.study.inputs)
     onnx_tidy.name_outputs(graph, plan.study.outputs)
+    onnx_precise.keep_small_exponentials(graph)
     frozen = torch_probe.frozen_inputs(graph, plan.study)
     if frozen is not None:
         return frozen
@@ -179,12 +180,16 @@ def _dynamic_shapes(plan: Plan) -> Any:
 
 
 def _trace(plan: Plan) -> onnx.ModelProto:
+    return _script_export(plan, *_undecided_trace(plan))
+
+
+def _undecided_trace(plan: Plan) -> tuple[Any, tuple[Any, ...]]:
     """A trace follows one path: where it had to decide something, it may be wrong for other inputs."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         traced, args = _traced(plan, plan.model.module)
     _refuse_decisions(caught)
-    return _script_export(plan, traced, args)
+    return traced, args
 
 
 def _script(plan: Plan) -> onnx.ModelProto:
@@ -252,7 +257,7 @@ def _script_export_at(plan: Plan, module: Any, args: tuple[Any, ...], opset: int
         for spec in (*plan.study.inputs, *plan.study.outputs)
     }
     file = io.BytesIO()
-    with script_symbolics(opset):
+    with script_symbolics(opset), without_native_output():
         torch.onnx.export(
             module,
             args,
@@ -273,7 +278,7 @@ def _ts2ep(plan: Plan) -> onnx.ModelProto:
     module = plan.model.module
     args = tuple(plan.model.tensors(plan.study.example()).values())
     if not isinstance(module, torch.jit.ScriptModule):
-        module, args = _traced(plan, module)
+        module, args = _undecided_trace(plan)
     program = TS2EPConverter(module, args, {}).convert()
     flat = TorchModel(program.module(), program)
     return _dynamo(Plan(flat, plan.study, plan.opset))

@@ -63,6 +63,17 @@ class LogSigmoid(nn.Module):
         return functional.logsigmoid(x)
 
 
+class Formula(nn.Module):
+    """What a function of one tensor says; torch.jit.script cannot read it."""
+
+    def __init__(self, formula) -> None:
+        super().__init__()
+        self.formula = formula
+
+    def forward(self, x):
+        return self.formula(x)
+
+
 class ScatterMean(nn.Module):
     def __init__(self, include_self: bool = False) -> None:
         super().__init__()

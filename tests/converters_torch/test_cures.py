@@ -9,6 +9,7 @@ import torch
 from tests.converters_torch.nets import (
     Branch,
     Embedder,
+    Formula,
     Half,
     LogSigmoid,
     Nested,
@@ -20,6 +21,7 @@ from tests.converters_torch.nets import (
 )
 from tests.converters_torch.running import convert, normal, request
 from tests.converters_torch.test_kinds import saved, traced
+from zoo.errors import UnsupportedModelError
 
 IMAGES = "image:float32[batch,3,16,16]"
 
@@ -60,6 +62,48 @@ def test_log_sigmoid_stays_finite_far_below_zero() -> None:
         converted = convert(LogSigmoid(), request(inputs=["x:float32[batch,4]"], options=options))
         extreme = np.array([[-100, -20, 0, 90]], dtype=np.float32)
         assert converted.error(x=extreme) < 1e-5
+
+
+@pytest.mark.parametrize("route", ["dynamo", "trace"])
+@pytest.mark.parametrize(
+    "activation", [torch.nn.ELU(2.0), torch.nn.SELU(), torch.nn.CELU(0.3)], ids=lambda module: str(module)
+)
+def test_an_exponential_less_one_keeps_its_digits_near_zero(activation, route) -> None:
+    converted = convert(activation, request(inputs=["x:float32[batch,4]"], options={"route": route}))
+    beside = np.array([[-1e-4, -3e-7, 5e-4, 0], [-1, -90, 4, -np.inf]], dtype=np.float32)
+    got, expected = converted.got(x=beside), converted.expected(x=beside)
+    np.testing.assert_allclose(got["output"], expected["output"], rtol=1e-6)
+
+
+def test_the_sum_of_two_exponentials_has_a_logarithm_far_from_zero() -> None:
+    module = Formula(lambda x: torch.logaddexp(x, -x))
+    converted = convert(module, request(inputs=["x:float32[batch,4]"]))
+    assert converted.error(x=np.array([[-200, 0, 95, 3e38]], dtype=np.float32)) < 1e-4
+
+
+@pytest.mark.parametrize("keepdim", [False, True])
+def test_a_median_and_a_kth_value_are_converted(keepdim: bool) -> None:
+    module = Formula(lambda x: (*x.median(1, keepdim), x.kthvalue(3, -1, keepdim)[0]))
+    converted = convert(module, request(inputs=["x:float32[batch,n,4]"]))
+    assert max(converted.error(x=normal(2, n, 4)) for n in (5, 6)) == 0
+
+
+def test_an_input_that_is_returned_keeps_its_name() -> None:
+    module = Formula(lambda x: (x.sin(), x))
+    converted = convert(module, request(inputs=["x:float32[batch,4]"], options={"route": "dynamo"}))
+    assert converted.error(x=normal(3, 4)) < 1e-6
+
+
+def test_a_decision_over_the_data_that_no_route_keeps_is_refused_with_its_line() -> None:
+    module = Formula(lambda x: x * 2 if x.sum() > 0 else x - 1)
+    with pytest.raises(UnsupportedModelError, match=r"line \d+ of test_cures.py"):
+        convert(module, request(inputs=["x:float32[batch,4]"]))
+
+
+def test_the_exporters_say_nothing_when_they_fail(capfd) -> None:
+    with pytest.raises(UnsupportedModelError):
+        convert(Formula(torch.histc), request(inputs=["x:float32[batch,4]"]))
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("include_self", [False, True])
