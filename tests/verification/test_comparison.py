@@ -232,6 +232,27 @@ def test_an_exact_tie_on_both_sides_is_no_rounding():
     assert not judged(source, flipped(source), roles=ROLES).passed
 
 
+@pytest.mark.parametrize(("lost", "passes"), [(0.0, True), (1.0, True), (1.01, False), (2.0, False)])
+def test_a_vote_may_be_lost_where_the_source_loses_it_and_not_two(lost, passes):
+    votes = RANDOM.integers(0, 3, (300, 3)).astype(np.float32)
+    values = np.full(votes.shape, 1e-8, np.float32)
+    values[:200] = -1.0
+    actual = votes.copy()
+    actual[17, 1] += np.float32(lost)
+    noise = {"y": Noise("perturbation", 1e-8, values)}
+    assert only(votes, actual, family="decision", noise=noise).passed == passes
+
+
+def test_a_vote_may_not_be_lost_where_the_source_keeps_it():
+    votes = RANDOM.integers(0, 3, (300, 3)).astype(np.float32)
+    values = np.full(votes.shape, 1e-8, np.float32)
+    values[:200] = -1.0
+    actual = votes.copy()
+    actual[201, 1] += 1
+    noise = {"y": Noise("perturbation", 1e-8, values)}
+    assert not only(votes, actual, family="decision", noise=noise).passed
+
+
 def test_many_flips_inside_the_noise_are_no_chance():
     probabilities = np.tile(np.array([0.5 + 1e-7, 0.5 - 1e-7], np.float32), (300, 1))
     source = {"label": np.zeros(300, np.int64), "probabilities": probabilities}

@@ -5,7 +5,7 @@ import pytest
 
 from zoo.records import ColumnDomain, Domain, Signature, SourceDescription, TensorSpec
 from zoo.tensors import load_tensors
-from zoo.verification.noise import NoiseMeter
+from zoo.verification.noise import REPEATS_ON_THE_LINE, NoiseMeter
 from zoo.verification.tolerances import noise_level
 
 
@@ -143,6 +143,61 @@ def test_a_model_whose_answers_jump_has_no_measured_noise(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+class Voting(Single):
+    """How many columns are above 0.25, beside a smooth answer."""
+
+    def predict(self, model, feeds):
+        x = feeds["x"].astype(np.float32)
+        return {"y": np.column_stack([(x > np.float32(0.25)).sum(axis=1), x @ self.weights])}
+
+
+def test_a_vote_that_turns_is_told_from_noise_and_takes_its_row_along():
+    feeds = {"x": X["x"].copy()}
+    feeds["x"][:40, 1] = np.nextafter(np.float32(0.25), np.float32(1))
+    meter = NoiseMeter(Voting(), None, described())
+    noise = meter.noise(feeds, Voting().predict(None, feeds), REPEATS_ON_THE_LINE)["y"]
+    assert np.all(noise[:40] == -1)
+    assert np.all(noise[40:] >= 0)
+    assert 1e-8 < noise[40:, 1].max() < 3e-6
+
+
+def test_rows_of_much_smooth_noise_are_no_jumps():
+    class Steep(Single):
+        def predict(self, model, feeds):
+            x = feeds["x"].astype(np.float64)
+            return {"y": (x @ self.weights) * np.where(np.arange(len(x)) < 40, 1e6, 1.0)}
+
+    meter = NoiseMeter(Steep(), None, described())
+    noise = meter.noise(X, Steep().predict(None, X), REPEATS_ON_THE_LINE)["y"]
+    assert np.mean(noise[:40] > 0.01) > 0.9
+    assert np.mean(noise < 0) < 0.02
+
+
+@pytest.mark.parametrize(("inner", "arithmetic"), [(np.float32, "float32"), (np.float64, None)])
+def test_float64_answers_that_were_computed_in_float32_are_found(tmp_path, inner, arithmetic):
+    class Wide(Single):
+        def predict(self, model, feeds):
+            x = feeds["x"] if feeds["x"].dtype == np.float64 else feeds["x"].astype(inner)
+            return {"y": (x @ self.weights.astype(x.dtype)).astype(np.float64)}
+
+    meter = NoiseMeter(Wide(), None, described())
+    meter.write(tmp_path, "000.npz", X, Wide().predict(None, X))
+    assert meter.arithmetic == arithmetic
+    assert (tmp_path / "noise" / "arithmetic").is_file() == (arithmetic is not None)
+
+
+def test_a_source_that_takes_nothing_but_float32_is_asked_no_more(tmp_path):
+    class Narrow(Single):
+        def predict(self, model, feeds):
+            if feeds["x"].dtype != np.float32:
+                raise TypeError("float32 expected")
+            return {"y": super().predict(model, feeds)["y"].astype(np.float64)}
+
+    meter = NoiseMeter(Narrow(), None, described())
+    assert meter.noise(X, Narrow().predict(None, X)) is not None
+    assert meter.arithmetic is None
+
+
 def test_what_is_written_is_what_was_measured(tmp_path):
     converter = Double()
     answer = converter.predict(None, X)
@@ -155,4 +210,10 @@ def test_what_is_written_is_what_was_measured(tmp_path):
 def test_the_usual_noise_is_not_that_of_the_few_elements_that_jump():
     values = np.full(1000, 1e-7)
     values[:5] = 1.0
+    assert noise_level(values, 1.0) == pytest.approx(1e-7)
+
+
+def test_jumps_that_are_known_are_no_part_of_the_usual_noise():
+    values = np.full(1000, 1e-7)
+    values[:500] = -1.0
     assert noise_level(values, 1.0) == pytest.approx(1e-7)

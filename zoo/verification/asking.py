@@ -17,9 +17,9 @@ from zoo.records import ConversionRequest, FeedCase, SourceDescription
 from zoo.tensors import load_tensors, read_sample, save_tensors
 from zoo.verification.datasets import DATA_SET, DataSet, read_data_sets
 from zoo.verification.feeds import EMPTY, MANY_ROWS, FeedMaker, empty_feeds, feeds_of
-from zoo.verification.noise import NoiseMeter
+from zoo.verification.noise import REPEATS, REPEATS_ON_THE_LINE, NoiseMeter
 from zoo.verification.search import decision_feeds
-from zoo.verification.tolerances import TYPICAL
+from zoo.verification.tolerances import ON_THE_BOUNDARY, TYPICAL
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -95,7 +95,9 @@ class Source:
         feeds = load_tensors(folder / "feeds" / file.name)
         given = file.case.family == DATA_SET
         answer = self.predict(feeds) if given else load_tensors(folder / "outputs" / file.name)
-        self._meter.write(self._out, file.name, feeds, answer)
+        on_the_line = file.case.family in ON_THE_BOUNDARY
+        repeats = REPEATS_ON_THE_LINE if on_the_line else REPEATS
+        self._meter.write(self._out, file.name, feeds, answer, repeats)
 
     def _save(self, file: CaseFile, feeds: Tensors, answer: Tensors) -> None:
         save_tensors(self._out / "feeds" / file.name, feeds)

@@ -153,7 +153,7 @@ def _limit_by_noise(pair: Pair, criteria: Criteria) -> Limit:
     if named is not None and criteria.policy.tolerance is None:
         # What is rounded inside is as coarse for rows with small answers.
         scale = max(scale, criteria.scales.get(pair.name, 0.0))
-        return class_limit(named, precision, str(pair.expected.dtype), scale)
+        return class_limit(named, precision, str(pair.expected.dtype), scale, pair.family)
     noise = _noise(pair, criteria)
     if noise is not None and noise.method == PERTURBATION and scale > 0:
         # What is rounded inside is as large for rows with small answers, and moving such rows by one of
@@ -197,7 +197,7 @@ def _number_reason(pair: Pair, statistics: ErrorStatistics) -> str | None:
             f"{count} of {statistics.count} elements are NaN or infinite on one side only, first at"
             f" {list(index)}: {plain(pair.actual[index])} for {plain(pair.expected[index])}"
         )
-    if not statistics.over:
+    if statistics.over <= statistics.limit.stray * statistics.count:
         return _rms_reason(statistics) or _unstable_reason(pair, statistics)
     index = _index(pair, statistics.worst or 0)
     return (

@@ -17,14 +17,23 @@ from zoo.records import CaseResult, record
 from zoo.verification.comparison import Criteria, compare, magnitude
 from zoo.verification.datasets import DATA_SET
 from zoo.verification.feeds import EMPTY
-from zoo.verification.noise import METHOD_FILE
+from zoo.verification.noise import ARITHMETIC_FILE, METHOD_FILE
 from zoo.verification.opinions import REFERENCE, REFUSAL, USUAL, Variant, blame, read_opinions
 from zoo.verification.stored import StoredTensors
-from zoo.verification.tolerances import NOISE_FACTOR, QUIET, TYPICAL, Noise, Policy, class_of, noise_level
+from zoo.verification.tolerances import (
+    NOISE_FACTOR,
+    PRECISIONS,
+    QUIET,
+    TYPICAL,
+    Noise,
+    Policy,
+    class_of,
+    noise_level,
+)
 from zoo.verification.verdict import Evidence, verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Mapping
     from pathlib import Path
 
     import numpy as np
@@ -68,7 +77,11 @@ def judge(
     """Compare all cases. One that the source refused is skipped; one that only the graph refused failed."""
     ran = {file.number: file for file in runtime.cases.cases}
     scales = typical_scales(source)
-    policy = replace(policy, tolerance_class=policy.tolerance_class or class_of(description))
+    policy = replace(
+        policy,
+        tolerance_class=policy.tolerance_class or class_of(description),
+        precision=policy.precision or _said(source, ARITHMETIC_FILE, PRECISIONS),
+    )
     criteria = Criteria(description.roles, policy, noise_levels(source, scales), scales)
     asked = [file for file in source.cases.cases if not _refused_empty(file, ran)]
     cases = [_compared(file, ran.get(file.number), (source, runtime), criteria) for file in asked]
@@ -192,9 +205,14 @@ def noise_levels(source: Answers, scales: dict[str, float]) -> dict[str, Noise]:
 
 
 def _method(source: Answers) -> str | None:
-    path = source.folder / "noise" / METHOD_FILE
-    method = path.read_text(encoding="utf-8").strip() if path.is_file() else None
-    return method if method in NOISE_FACTOR else None
+    return _said(source, METHOD_FILE, NOISE_FACTOR)
+
+
+def _said(source: Answers, name: str, known: Container[str]) -> str | None:
+    """One word that the noise meter left in a file; a worker that nobody trusts wrote it."""
+    path = source.folder / "noise" / name
+    word = path.read_text(encoding="utf-8").strip() if path.is_file() else ""
+    return word if word in known else None
 
 
 def _noise_of(source: Answers, file: CaseFile) -> Mapping[str, np.ndarray]:

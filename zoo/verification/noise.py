@@ -7,7 +7,11 @@ moved by one unit in the last place, up or down at random, twice: what that does
 one rounding at the entrance does. Measured on networks with random weights, the largest error of ONNX
 Runtime was 1 to 14 times the root mean square of either (``docs/verification.md``).
 
-Answers that jump have no such noise: where the source names values at which its answer may jump, it is
+A float64 answer may have been computed in float32 all the same: fed the same numbers in float64 such a
+source answers otherwise, and its graph is judged in units of float32. Rows that lie where an answer turns
+are moved more often, to tell what jumps (a vote is lost, or not) from what is noisy.
+
+Trees have no such noise: where the source names values at which its answer may jump, it is
 compared by dtype, and inputs that are whole numbers or categories are never moved.
 """
 
@@ -21,6 +25,7 @@ from zoo.tensors import save_tensors
 from zoo.verification.draws import Stream
 from zoo.verification.feed_values import InputSpace
 from zoo.verification.feeds import input_spaces
+from zoo.verification.tolerances import PERTURBATION
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,9 +33,18 @@ if TYPE_CHECKING:
     from zoo.tensors import Tensors
 
 FLOAT64 = "float64"
-PERTURBATION = "perturbation"
 REPEATS = 2
+REPEATS_ON_THE_LINE = 12
+"""Of rows that were placed where the answer turns: each time about half of what can turn does."""
+WIDE_STEP = 4.0
+"""Units in the last place by which all repeats behind the first two move: a graph whose roundings add up to
+more than one at the entrance turns where that does not."""
 METHOD_FILE = "method"
+ARITHMETIC_FILE = "arithmetic"
+COARSE = 1e-12
+"""Relative size of differences that float64 arithmetic does not make."""
+COARSE_SHARE = 0.05
+"""Where more elements than this differ by more, they are no jumps."""
 
 
 class PredictingConverter(Protocol):
@@ -48,6 +62,8 @@ class NoiseMeter:
         self._spaces = [space for space in input_spaces(description) if _moves(space)]
         jumps = any(column.values for domain in description.domains for column in domain.columns)
         self.method: Optional[str] = None
+        self.arithmetic: Optional[str] = None
+        """``"float32"`` where float64 answers are known to be computed in that."""
         if jumps:
             return
         if hasattr(converter, "predict_precise"):
@@ -55,35 +71,59 @@ class NoiseMeter:
         elif self._spaces:
             self.method = PERTURBATION
 
-    def noise(self, feeds: Tensors, answer: Tensors) -> Optional[Tensors]:
-        """Absolute noise of every float output, in its shape; None where it cannot be measured."""
+    def noise(self, feeds: Tensors, answer: Tensors, repeats: int = REPEATS) -> Optional[Tensors]:
+        """Absolute noise of every float output, in its shape; None where it cannot be measured.
+
+        With `REPEATS_ON_THE_LINE`, what jumps is told from what is noisy: a jump is negative.
+        """
         if self.method == FLOAT64:
             precise = self._converter.predict_precise(self._model, feeds)  # type: ignore[attr-defined]
             if precise is not None:
-                return _distances(answer, [precise])
+                return _distances(answer, [precise], [1.0])
             self.method = PERTURBATION if self._spaces else None
         if self.method is None:
             return None
-        moved = [self._moved(feeds, turn) for turn in range(REPEATS)]
-        return _distances(answer, [self._converter.predict(self._model, feeds) for feeds in moved])
+        steps = [1.0 if turn < REPEATS else WIDE_STEP for turn in range(repeats)]
+        moved = [self._moved(feeds, turn, step) for turn, step in enumerate(steps)]
+        self.arithmetic = self.arithmetic or self._arithmetic(feeds, answer)
+        return _distances(answer, [self._converter.predict(self._model, feeds) for feeds in moved], steps)
 
-    def write(self, folder: Path, name: str, feeds: Tensors, answer: Tensors) -> None:
+    def _arithmetic(self, feeds: Tensors, answer: Tensors) -> Optional[str]:
+        """A source that is fed float32 may compute in it, and give its answer as float64 all the same.
+
+        It is fed the same numbers as float64: what then differs is the rounding of float32.
+        """
+        import numpy as np
+
+        doubtful = [name for name, array in answer.items() if array.dtype == np.float64]
+        if not doubtful or not any(array.dtype == np.float32 for array in feeds.values()):
+            return None
+        wide = {n: a.astype(np.float64) if a.dtype == np.float32 else a for n, a in feeds.items()}
+        try:
+            precise = self._converter.predict(self._model, wide)
+        except Exception:  # noqa: BLE001 - many a source takes float32 and nothing else
+            return None
+        return "float32" if any(_is_coarse(answer[name], precise[name]) for name in doubtful) else None
+
+    def write(self, folder: Path, name: str, feeds: Tensors, answer: Tensors, repeats: int = REPEATS) -> None:
         """Measure one case and write it as ``folder/noise/name``; nothing where it cannot be measured."""
-        noise = self.noise(feeds, answer)
+        noise = self.noise(feeds, answer, repeats)
         if noise is None or self.method is None:
             return
         (folder / "noise").mkdir(exist_ok=True)
         save_tensors(folder / "noise" / name, noise)
         (folder / "noise" / METHOD_FILE).write_text(self.method, encoding="utf-8")
+        if self.arithmetic is not None:
+            (folder / "noise" / ARITHMETIC_FILE).write_text(self.arithmetic, encoding="utf-8")
 
-    def _moved(self, feeds: Tensors, turn: int) -> Tensors:
+    def _moved(self, feeds: Tensors, turn: int, step: float) -> Tensors:
         import numpy as np
 
         moved = dict(feeds)
         for space in self._spaces:
             array = feeds[space.spec.name]
             up = Stream(turn, "noise", space.spec.name).integers(array.shape, 0, 1).astype(bool)
-            beside = _beside(array, up, _reach(space)) if array.any() else _off_zero(array, up, space)
+            beside = _beside(array, up, _reach(space), step) if array.any() else _off_zero(array, up, space)
             free = _movable(space, array) & _inside(space, beside, array)
             moved[space.spec.name] = np.where(free, beside, array)
         return moved
@@ -120,8 +160,8 @@ def _inside(space: InputSpace, moved: np.ndarray, array: np.ndarray) -> np.ndarr
     return np.asarray(~left)
 
 
-def _beside(array: np.ndarray, up: np.ndarray, reach: float) -> np.ndarray:
-    """The next float32 number (float16 for float16), for that is what the graph computes in.
+def _beside(array: np.ndarray, up: np.ndarray, reach: float, steps: float) -> np.ndarray:
+    """`steps` times the way to the next float32 number (float16 for float16): the graph computes in that.
 
     Moved by no less than half a rounding of the range: behind the entrance small numbers meet biases and
     constants of the usual size, and are rounded as those are.
@@ -134,7 +174,8 @@ def _beside(array: np.ndarray, up: np.ndarray, reach: float) -> np.ndarray:
         step = np.nextafter(short, np.where(up, kind(np.inf), kind(-np.inf)).astype(kind)) - short
         least = kind(reach * float(np.finfo(kind).eps) / 2)
         step = np.where(np.abs(step) < least, np.where(up, kind(1), kind(-1)) * least, step)
-    return np.asarray((array + step.astype(array.dtype)).astype(array.dtype))
+        step = step.astype(array.dtype) * array.dtype.type(steps)
+    return np.asarray((array + step).astype(array.dtype))
 
 
 def _reach(space: InputSpace) -> float:
@@ -154,8 +195,20 @@ def _off_zero(array: np.ndarray, up: np.ndarray, space: InputSpace) -> np.ndarra
     return np.where(up | positive, step, -step).astype(array.dtype)
 
 
-def _distances(answer: Tensors, others: list[Tensors]) -> Tensors:
-    """The largest distance of each element over all other answers; NaN against NaN is none.
+def _is_coarse(answer: np.ndarray, precise: np.ndarray) -> bool:
+    """Whether elements differ by more than float64 rounds, and too many for jumps."""
+    import numpy as np
+
+    if answer.shape != precise.shape or not answer.size:
+        return False
+    with np.errstate(invalid="ignore"):
+        gap = np.abs(answer - precise.astype(np.float64))
+    scale = float(np.abs(answer[np.isfinite(answer)]).max(initial=0.0))
+    return bool(np.mean(gap > COARSE * scale) > COARSE_SHARE)
+
+
+def _distances(answer: Tensors, others: list[Tensors], steps: list[float]) -> Tensors:
+    """The largest distance of each element over all other answers, per step; NaN against NaN is none.
 
     Of text, labels and indices: 1 where any other answer is another one, else 0.
     """
@@ -171,24 +224,40 @@ def _distances(answer: Tensors, others: list[Tensors]) -> Tensors:
             continue
         base = array.astype(np.float64)
         with np.errstate(invalid="ignore"):
-            gaps = [np.abs(other[name].astype(np.float64) - base) for other in others]
-        gap = np.nan_to_num(np.max(gaps, axis=0), nan=0.0, posinf=0.0)
-        noise[name] = np.minimum(_spread(gap), np.finfo(np.float32).max).astype(np.float32)
+            found = [np.abs(other[name].astype(np.float64) - base) for other in others]
+        gaps = np.nan_to_num(np.array(found), nan=0.0, posinf=0.0)
+        values = _summarised(gaps, np.array(steps).reshape(-1, *[1] * base.ndim))
+        most = np.finfo(np.float32).max
+        noise[name] = np.clip(values, -most, most).astype(np.float32)
     return noise
 
 
 JUMP = 1000.0
 """Noise this many times the usual is a jump: something changed places."""
+BETWEEN = (0.05, 0.5)
+"""Of many measurements of what is smooth some lie between these shares of the largest; of a jump none."""
 
 
-def _spread(gap: np.ndarray) -> np.ndarray:
-    """Where something jumped in a row (of the first axis), all of the row may be what jumps next time."""
+def _summarised(gaps: np.ndarray, steps: np.ndarray) -> np.ndarray:
+    """One number for each element from several measurements, the first axis of `gaps`."""
     import numpy as np
 
-    if gap.ndim < 2 or not gap.size:
-        return gap
-    usual = float(np.median(gap))
-    rows = gap.reshape(len(gap), -1).max(axis=1)
-    jumped = (rows > JUMP * usual) & (usual > 0)
-    spread = np.where(jumped, rows, 0.0).reshape(-1, *[1] * (gap.ndim - 1))
-    return np.asarray(np.maximum(gap, spread))
+    noise = np.asarray((gaps / steps).max(axis=0))
+    usual, rows = float(np.median(noise)) if noise.size else 0.0, _of_rows(gaps.max(axis=0))
+    jumped = (rows > JUMP * usual) & (rows > 0)
+    if len(gaps) < REPEATS_ON_THE_LINE:
+        return np.where(jumped & (usual > 0), np.maximum(noise, rows), noise)
+    wide = gaps[REPEATS:]
+    largest = wide.max(axis=0)
+    smooth = ((wide > BETWEEN[0] * largest) & (wide < BETWEEN[1] * largest)).any(axis=0)
+    return np.where(jumped & ~(smooth & (noise > JUMP * usual)), -rows, noise)
+
+
+def _of_rows(values: np.ndarray) -> np.ndarray:
+    """The largest of each row (of the first axis): where something jumped, all of it may jump next time."""
+    import numpy as np
+
+    if values.ndim < 2 or not values.size:
+        return values
+    rows = values.reshape(len(values), -1).max(axis=1).reshape(-1, *[1] * (values.ndim - 1))
+    return np.broadcast_to(rows, values.shape)

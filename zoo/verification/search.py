@@ -37,7 +37,7 @@ TINY_ROW = 64
 FEW_PAIRS, FEW_STEPS = 2, 8
 SLOW_STEP = 1.0
 """Seconds for one step from which on a source is searched as if its rows were large."""
-BESIDE = (1e-3, -1e-3, 1e-2, -1e-2)
+BESIDE = (1e-3, -1e-3, 3e-5, -3e-5)
 """Rows are also placed this share of the way beside the turning point."""
 
 

@@ -63,12 +63,14 @@ UNSTEADY = ON_THE_BOUNDARY | {"large", "zeros", "small"}
 @record
 class Coarseness:
     """What a class of coarse arithmetic may do: the error of one element, and the root mean square of all,
-    in steps. A step is 1 for outputs of at most 16 bits, else a 128th of the output's largest element."""
+    in steps. A step is 1 for outputs of at most 16 bits, else a 128th of the output's largest element.
+    `stray` is the share of elements that may be off by more in the family `large`."""
 
     name: str
     most: float
     rms: float
     why: str
+    stray: float = 0.0
 
 
 CLASSES = {
@@ -76,7 +78,7 @@ CLASSES = {
         "quantised", 8.0, 2.0, "int8 arithmetic rounds at every layer, and runtimes round differently"
     ),
     "dynamic-range": Coarseness(
-        "dynamic-range", 8.0, 2.0, "the source quantises activations at run time, the graph does not"
+        "dynamic-range", 8.0, 2.0, "the source quantises activations at run time, the graph does not", 0.01
     ),
 }
 """Tolerance classes that a converter may name in its notes (``tolerance class quantised: …``)."""
@@ -111,6 +113,8 @@ class Noise:
     """The source's own rounding noise: how it was measured, its usual size relative to the output's largest
     element over all cases (`level`), and of each element of this case, if measured (`values`, absolute).
 
+    Negative is a jump by as much: the answer turns here, and is no noisier for that.
+
     It was measured by roundings of the size `unit`; noise is proportional to that (to first order), so a
     graph that computes in another format has more or less of it.
     """
@@ -127,7 +131,7 @@ class Limit:
 
     `basis` is ``"tolerance"`` (given), ``"noise"`` (measured), ``"dtype"`` (the default) or the name of a
     tolerance class. `usual` is the default bound: what is beyond it and still inside the noise is counted
-    apart. `rms` bounds the root mean square of all errors.
+    apart. `rms` bounds the root mean square of all errors, `stray` is the share that may be beyond the bound.
     """
 
     precision: Precision
@@ -137,13 +141,17 @@ class Limit:
     factor: float = 0.0
     usual: Optional[Tolerance] = None
     rms: Optional[float] = None
+    stray: float = 0.0
 
     def of(self, expected: np.ndarray, noise: Optional[np.ndarray]) -> np.ndarray:
         """The bound of each element, float64."""
         import numpy as np
 
         bound: np.ndarray = self.atol + self.rtol * np.abs(expected)
-        return bound if noise is None or not self.factor else bound + self.factor * noise
+        if noise is None or not self.factor:
+            return bound
+        # A rounding may make the answer jump, and makes no jump larger.
+        return np.asarray(bound + np.where(noise < 0, min(1.0, self.factor) * -noise, self.factor * noise))
 
 
 def precision_of(*dtypes: str, policy: Policy = DEFAULT) -> Precision:
@@ -170,20 +178,22 @@ def limit_for(precision: Precision, scale: float, policy: Policy, noise: Optiona
     return Limit(precision, ulp, atol, "noise", factor, usual if atol < usual.atol else None)
 
 
-def class_limit(name: str, precision: Precision, dtype: str, scale: float) -> Limit:
+def class_limit(name: str, precision: Precision, dtype: str, scale: float, family: str = "") -> Limit:
     """The bound of a tolerance class for an output of `dtype` whose largest element is `scale`."""
     coarse = CLASSES[name]
     step = 1.0 if dtype in _SHORT else scale / 128
-    return Limit(precision, 0.0, coarse.most * step, name, rms=coarse.rms * step)
+    stray = coarse.stray if family == "large" else 0.0
+    return Limit(precision, 0.0, coarse.most * step, name, rms=coarse.rms * step, stray=stray)
 
 
 def noise_level(values: np.ndarray, scale: float) -> float:
     """The usual noise relative to `scale`: the root mean square without the largest hundredth.
 
-    Few elements jump in many models (a row changes places in a sorted list); they are no measure.
+    Few elements jump in many models (a row changes places in a sorted list); they are no measure, and those
+    that are known to jump, which are negative, do not count.
     """
     import numpy as np
 
-    finite = np.sort(values[np.isfinite(values)].astype(np.float64), axis=None)
+    finite = np.sort(values[np.isfinite(values) & (values >= 0)].astype(np.float64), axis=None)
     kept = finite[: max(1, int(0.99 * finite.size))]
     return float(np.sqrt(np.mean(kept**2)) / scale) if finite.size and scale > 0 else 0.0

@@ -98,6 +98,7 @@ def _bases(cases: Sequence[CaseResult]) -> Iterator[str]:
         yield (
             f"tolerance class {coarse.name}: {coarse.why}; an element may be off by {coarse.most:g} steps of"
             f" 128, all of them by {coarse.rms:g} in the root mean square"
+            + (f"; of large inputs {coarse.stray:.0%} by more" if coarse.stray else "")
         )
 
 

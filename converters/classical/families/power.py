@@ -69,12 +69,12 @@ class PowerTransformer(Emitter):
     def _before(self, index: int, own: Feature, after: Feature) -> Feature:
         import numpy as np
 
-        ends = (after.domain.low, after.domain.high)
-        if None in ends and self.estimator.standardize:
-            ends = (-SPREAD, SPREAD)
-        if None in ends:
-            return own
-        back = self._undone(np.linspace(*ends, 9), index)
+        low, high = after.domain.low, after.domain.high
+        if low is None or high is None:
+            if not self.estimator.standardize:
+                return own
+            low, high = -SPREAD, SPREAD
+        back = self._undone(np.linspace(low, high, 9), index)
         back = back[np.isfinite(back)]
         low, high = back.min(initial=np.inf), back.max(initial=-np.inf)
         if not low < high:
