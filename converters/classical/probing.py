@@ -29,6 +29,7 @@ _EXPECTED_WARNINGS = (
     "Skipping features without any observed values",
     "`sklearn.utils.parallel.delayed`",
     "Cannot compute class probabilities",
+    "Data was converted to boolean for metric",
 )
 
 

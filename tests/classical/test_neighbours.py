@@ -9,6 +9,7 @@ import pytest
 from sklearn import neighbors as nb
 
 from tests.classical.harness import Options, assert_same, assert_same_or_refused
+from zoo.records import TensorSpec
 
 METRICS = [
     {},
@@ -48,6 +49,58 @@ def test_equally_far_rows_are_chosen_as_the_source_chooses(options: dict[str, An
     grid = rng.integers(0, 4, (150, 2)).astype(np.float64)
     model = nb.KNeighborsRegressor(neighbours, **options).fit(grid, rng.normal(size=150))
     assert_same(model, np.vstack([grid, grid + 0.5, grid[::-1] / 2]))
+
+
+RATIOS: list[dict[str, Any]] = [
+    *({"metric": name} for name in ("canberra", "braycurtis", "hamming", "jaccard", "dice")),
+    *({"metric": name} for name in ("rogerstanimoto", "russellrao", "sokalmichener", "sokalsneath")),
+    *({"metric": name, "algorithm": "brute"} for name in ("canberra", "braycurtis")),
+    {"metric": "seuclidean", "metric_params": {"V": np.array([0.5, 2.0, 1.0])}},
+    {"metric": "mahalanobis", "metric_params": {"VI": np.array([[2.0, 0.5, 0], [0.5, 1, 0], [0, 0, 3]])}},
+]
+
+
+@pytest.mark.parametrize("weights", ["uniform", "distance"])
+@pytest.mark.parametrize("options", RATIOS, ids=lambda options: options["metric"])
+def test_ratios_of_sums_and_counts(options: dict[str, Any], weights: str) -> None:
+    rng = np.random.default_rng(5)
+    rows = rng.choice([0.0, 0.5, 1.0, 2.25, -1.0], (90, 3))
+    rows = rows[rows.any(axis=1)]
+    model = nb.KNeighborsRegressor(4, weights=weights, leaf_size=6, **options)
+    model.fit(rows, rng.normal(size=len(rows)))
+    assert_same(model, np.vstack([rows, rng.normal(size=(20, 3)), np.zeros((2, 3))]), Options(rtol=1e-9))
+
+
+@pytest.mark.parametrize("metric", ["correlation", "nan_euclidean"])
+def test_metrics_of_brute_force_alone(metric: str, X: np.ndarray) -> None:
+    model = nb.KNeighborsClassifier(3, metric=metric).fit(X, labels(X))
+    # Rows that tie, have no direction, or are nowhere: argpartition takes any.
+    far = ("zeros", "large", "threshold", "below", "above", "below32", "above32", "all-missing")
+    assert_same(model, X + 0.013, Options(rtol=1e-9, skip=far))
+
+
+def test_gaps_are_left_out_of_distances(X: np.ndarray) -> None:
+    rows = np.where(np.random.default_rng(1).random(X.shape) < 0.2, np.nan, X)
+    rows = rows[~np.isnan(rows).all(axis=1)]
+    model = nb.KNeighborsRegressor(3, metric="nan_euclidean").fit(rows, np.nan_to_num(rows[:, 0]))
+    far = ("zeros", "large", "threshold", "below", "above", "below32", "above32", "missing", "all-missing")
+    assert_same(model, rows * 1.01, Options(rtol=1e-9, skip=far))
+
+
+def test_counts_of_flags_under_argpartition_are_refused() -> None:
+    flags = np.random.default_rng(0).integers(0, 2, (30, 4)).astype(float)
+    model = nb.KNeighborsClassifier(2, metric="jaccard", algorithm="brute").fit(flags, flags[:, 0])
+    assert "jaccard by brute force" in assert_same_or_refused(model, flags)
+
+
+def test_brute_force_over_float32_rounds_sums_to_float32() -> None:
+    rng = np.random.default_rng(171)
+    rows = np.stack([1.7e9 + rng.integers(0, 10**6, 18), rng.normal(size=18) * 1e-9], axis=1).astype(
+        np.float32
+    )
+    model = nb.KNeighborsRegressor(3, metric="manhattan", algorithm="brute").fit(rows, rng.normal(size=18))
+    inputs = (TensorSpec("X", "float32", ("batch", 2)),)
+    assert_same(model, (rows + rows[rng.permutation(18)]) / np.float32(2), Options(inputs=inputs))
 
 
 def test_duplicates_under_argpartition_are_refused() -> None:

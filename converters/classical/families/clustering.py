@@ -27,9 +27,7 @@ class Centres(Emitter):
 
     @property
     def centres(self) -> np.ndarray:
-        import numpy as np
-
-        return np.asarray(self.estimator.cluster_centers_)
+        return dense(self.estimator.cluster_centers_)
 
     def predict(self, X: Features) -> Value:
         return nearest(self.graph, floats(self.graph, X).value, self.centres)

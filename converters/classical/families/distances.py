@@ -16,6 +16,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Callable, Mapping
 
 from converters.classical import idioms
+from converters.classical.families import metrics
 from converters.classical.graph import Value
 from zoo.records import record
 
@@ -40,7 +41,7 @@ class Metric:
     @property
     def power(self) -> float:
         """The power of which a rank is: distance = rank ** (1 / power)."""
-        if self.name in ("euclidean", "l2", "seuclidean"):
+        if self.name in ("euclidean", "l2", "seuclidean", "mahalanobis"):
             return 2.0
         return float(self.parameters.get("p", 2.0)) if self.name == "minkowski" else 1.0
 
@@ -52,15 +53,21 @@ class Metric:
 def ranks(graph: Graph, x: Value, points: np.ndarray, metric: Metric, single: bool = False) -> Value:
     """Numbers that order as the distances from x [N, F] to points [S, F] do: [N, S] float64.
 
-    `single`: differences are rounded to float32, as brute force over float32 has them.
+    `single`: differences and ranks are rounded to float32, as brute force over float32 has them.
     Raises `UnsupportedModelError` for a metric that is not known here.
     """
     import numpy as np
 
-    if not single:
-        x, points = graph.cast(x, "float64"), np.asarray(points, dtype=np.float64)
+    if single:
+        return graph.cast(graph.cast(_ranks(graph, x, points, metric), "float32"), "float64")
+    return _ranks(graph, graph.cast(x, "float64"), np.asarray(points, dtype=np.float64), metric)
+
+
+def _ranks(graph: Graph, x: Value, points: np.ndarray, metric: Metric) -> Value:
     name, weights = metric.name, metric.parameters.get("w")
-    if name == "sqeuclidean" or (metric.power == 2.0 and name != "seuclidean" and weights is None):
+    if metrics.known(name):
+        return metrics.ranks_of(graph, x, points, name, metric.parameters)
+    if name == "sqeuclidean" or (metric.power == 2.0 and weights is None):
         return summed(graph, x, points, lambda d: graph.mul(d, d))
     if name in ("manhattan", "l1", "cityblock"):
         return summed(graph, x, points, lambda d: graph.op("Abs", d))

@@ -24,6 +24,7 @@ from converters.classical.columns import Features, Matrix, columns, floats, join
 from converters.classical.emit import Emitter
 from converters.classical.facts import Feature
 from converters.classical.families.imputing import SimpleImputer
+from converters.classical.families.metrics import nan_euclidean
 from zoo.records import ColumnDomain
 
 if TYPE_CHECKING:
@@ -130,17 +131,7 @@ class KNNImputer(Imputer):
         points = np.where(absent, 0.0, source._fit_X).astype(np.float64)
         missing = self.missing(X.value)
         x = graph.where(missing, 0.0, graph.cast(X.value, "float64"))
-        gone = graph.cast(missing, "float64")
-        # In the source's order of rounding: what is left of a fitted row's distance to itself weighs much.
-        whole = graph.mul(-2.0, graph.matmul(x, points.T))
-        whole = graph.add(whole, idioms.row_sum(graph, graph.mul(x, x)))
-        whole = graph.add(whole, np.einsum("ij,ij->i", points, points).reshape(1, -1))
-        whole = graph.maximum(whole, 0.0)
-        whole = graph.sub(whole, graph.matmul(graph.mul(x, x), absent.T.astype(np.float64)))
-        whole = graph.maximum(graph.sub(whole, graph.matmul(gone, (points * points).T)), 0.0)
-        common = graph.matmul(graph.sub(1.0, gone), (~absent).T.astype(np.float64))
-        share = graph.mul(graph.div(whole, graph.maximum(common, 1.0)), float(X.width))
-        return graph.where(graph.equal(common, 0), float("nan"), graph.op("Sqrt", share))
+        return nan_euclidean(graph, (x, missing), (points, absent))
 
     def _filled(self, distances: Value, index: int) -> Value:
         """What feature `index` is imputed with: [N, 1] float64."""

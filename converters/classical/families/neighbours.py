@@ -24,6 +24,7 @@ from converters.classical.facts import Feature, jumps
 from converters.classical.families import searching
 from converters.classical.families.distances import Metric, by_dot, distances, expanded, ranks
 from converters.classical.families.linear import dense
+from converters.classical.families.metrics import FLAGS, PARTITIONED
 from converters.classical.families.trees import added
 from converters.classical.graph import Value
 
@@ -82,14 +83,20 @@ class Neighbours(Emitter):
         """Refuse where numpy.argpartition chooses among equally far rows that differ in what they say."""
         fitted = self.estimator._fit_X
         same = not hasattr(fitted, "toarray") and str(fitted.dtype) == X.dtype
-        if same and X.dtype.startswith("float") and self.metric.name != "cosine":
+        name = self.metric.name
+        if same and X.dtype.startswith("float") and name not in PARTITIONED:
             return
         reason = "which of equally far rows numpy.argpartition takes depends on the machine"
-        way_out = "Fit it on one float dtype, with algorithm='kd_tree' or another metric than cosine."
+        way_out = (
+            f"Fit it on one float dtype, with a tree ('kd_tree', 'ball_tree') or a metric other than {name}."
+        )
         if fitted.dtype.kind != "f":
             raise self.refuse(f"brute force over {fitted.dtype}: {reason}", way_out)
-        if self.metric.name == "cosine":
-            pair = searching.parallel(self.points, self.said, fitted.dtype)
+        if name in (*FLAGS, "hamming"):
+            raise self.refuse(f"{name} by brute force: {reason}", way_out)
+        if name in ("cosine", "correlation"):
+            means = self.points.mean(axis=1, keepdims=True) if name == "correlation" else 0
+            pair = searching.parallel(self.points - means, self.said, fitted.dtype)
         else:
             pair = searching.undecided(self.points, self.said)
         if pair is not None:
@@ -198,6 +205,8 @@ class Within(Neighbours):
 
     def among(self, X: Features) -> tuple[Value, Value]:
         """Ranks and whether they are within: [N, S] each."""
+        if self.estimator.radius is None:
+            raise self.refuse("it has no radius", "Fit it with a radius.")
         rank = self.ranks(X)
         return rank, self.graph.less_equal(rank, self.metric.rank_of(float(self.estimator.radius)))
 
