@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Callable, Iterator, Sequence, Union, cast
 
 from converters.classical.kernels import demand_kernel, inferred
-from converters.classical.tidying import named_where_made, needed
+from converters.classical.tidying import domains_of, named_where_made, needed
 from zoo.errors import UnsupportedModelError
 from zoo.records import record
 
@@ -56,6 +56,8 @@ class Graph:
         self._written: dict[tuple[Any, ...], tuple[Value, ...]] = {}
         self.products: dict[str, Callable[..., Value]] = {}
         """How a wide value of few entries is multiplied by a table without being written out, by its name."""
+        self.vectors: dict[str, Value] = {}
+        """The vector [N] that a value [N, 1] was made of, by the name of that value."""
         self.rows: Value | None = None
         """Any value whose first axis is the batch; see `Graph.count`."""
 
@@ -150,6 +152,12 @@ class Graph:
             names = [value.name for value in values]
             self._nodes.append(self._node(kind, names, [r.name for r in results], domain, attributes))
             self._written[key] = results
+        return self._written[key]
+
+    def once(self, key: tuple[Any, ...], write: Callable[[], tuple[Value, ...]]) -> tuple[Value, ...]:
+        """What `write` gives, once for each `key`: for bodies of branches, whose names always differ."""
+        if key not in self._written:
+            self._written[key] = write()
         return self._written[key]
 
     def cast(self, value: Operand, dtype: str) -> Value:
@@ -263,7 +271,7 @@ class Graph:
         constants = [tensor for tensor in self._initializers if tensor.name in wanted]
         graph = helper.make_graph(nodes, "model", self._inputs, self._outputs, constants)
         versions = {"": opset, "ai.onnx.ml": ML_OPSET, MICROSOFT: 1}
-        domains = {"", *(node.domain for node in nodes)}
+        domains = {"", *domains_of(nodes)}
         imports = [
             helper.make_opsetid(domain, version) for domain, version in versions.items() if domain in domains
         ]

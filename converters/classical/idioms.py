@@ -147,12 +147,16 @@ def concat(graph: Graph, parts: Sequence[Value], axis: int = 1) -> Value:
 
 def flat(graph: Graph, x: Value) -> Value:
     """Shape [N, 1] to [N]."""
+    if x.name in graph.vectors:
+        return graph.vectors[x.name]
     return graph.op("Reshape", x, _axes(-1))
 
 
 def upright(graph: Graph, x: Value) -> Value:
     """Shape [N] to [N, 1]."""
-    return graph.op("Unsqueeze", x, _axes(1))
+    column = graph.op("Unsqueeze", x, _axes(1))
+    graph.vectors[column.name] = x
+    return column
 
 
 def stack(graph: Graph, parts: Sequence[Value]) -> Value:

@@ -40,6 +40,14 @@ def needed(nodes: Iterable[onnx.NodeProto], outputs: Iterable[str]) -> tuple[lis
     return kept[::-1], wanted
 
 
+def domains_of(nodes: Iterable[onnx.NodeProto]) -> Iterator[str]:
+    """The operator sets of the nodes and of the bodies of their branches."""
+    for node in nodes:
+        yield node.domain
+        for attribute in node.attribute:
+            yield from domains_of(attribute.g.node)
+
+
 def _read(node: onnx.NodeProto) -> Iterator[str]:
     """The names a node reads, those that the bodies of its branches take from outside included."""
     yield from node.input

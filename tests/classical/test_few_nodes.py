@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from string import ascii_uppercase
 from typing import Any
 
 import numpy as np
 import pytest
 from sklearn import ensemble, linear_model, neural_network, tree
+from sklearn.feature_extraction.text import TfidfVectorizer
 
 from converters.classical.branches import branch
+from converters.classical.families import text_steps
+from converters.classical.families.text_tables import every_character
 from converters.classical.graph import Graph
 from tests.classical.harness import Options, assert_same, request, run, session_of
 from zoo.records import TensorSpec
@@ -120,3 +124,24 @@ def test_probabilities_that_another_step_reads_keep_their_bits():
     ).fit(rows, labels)
     assert "Softmax" not in nodes_of(model)
     assert_same(model, rows)
+
+
+TEXTS = ["Every House has MANY doors", "no door", "", "a HOUSE, a door: Doors!"]
+
+
+@pytest.mark.parametrize("texts", [TEXTS, [*TEXTS, "ÉVERY house ΟΔΟΣ"], ["", "-"], ["no door"]])
+@pytest.mark.parametrize("accents", [None, "unicode", "ascii"])
+def test_texts_are_lowered_alike_with_and_without_letters_beyond_ascii(texts, accents):
+    model = TfidfVectorizer(strip_accents=accents).fit([*TEXTS, "évery οδος every"])
+    assert_same(model, texts, Options(skip=("texts",)))
+    assert len(nodes_of(model)) <= 12
+
+
+def test_in_the_locale_c_nothing_but_ascii_is_lowered():
+    graph = Graph()
+    text = graph.input("x", "string", ("n",))
+    graph.output("lower", text_steps.lowered(graph, text), ("n",))
+    every = np.array(list(every_character()), dtype=object)
+    lower = run(session_of(graph.build()), {"x": every})["lower"]
+    assert [a for a, b in zip(every, lower, strict=True) if a != b] == list(ascii_uppercase)
+    assert all(b == a.lower() for a, b in zip(every, lower, strict=True) if a != b)

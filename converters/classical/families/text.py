@@ -152,9 +152,12 @@ class CountVectorizer(Vectorizer):
     def _words(self, text: Value) -> Value:
         how, graph = self.tokens(), self.graph
         terms = self._terms(self._word_parts(how.spaces))
-        found = text_steps.pieces(graph, text, how.regex)
+        drops = self.estimator.ngram_range[1] > 1 and (how.only or self.stop_words)
+        # Where letters change there is a row at least, see `text_steps.rewritten`.
+        changes = self._lower() or self._accents() is not None
+        found = (text_steps.cut if changes and not drops else text_steps.pieces)(graph, text, how.regex)
         numbers = numbered(graph, found, terms.parts, self.stop_words)
-        if self.estimator.ngram_range[1] > 1 and (how.only or self.stop_words):
+        if drops:
             kept = graph.greater(numbers, STOP)
             if how.only:
                 kept = graph.op("And", kept, text_steps.matches(graph, found, how.only))

@@ -1,15 +1,18 @@
 """Steps on text in the graph: cut it into pieces, change letters, put it together again, drop tokens.
 
 ONNX Runtime's Tokenizer cuts by RE2's longest match, StringConcat joins two texts; nothing joins a row, so
-that is a loop that halves the number of pieces. StringNormalizer is not used: what it lowers depends on the
-locales that a machine has installed, and on their version of Unicode.
+that is a loop that halves the number of pieces. StringNormalizer is used in the locale C, which every
+machine has, where it lowers A to Z and nothing else: what it lowers in other locales depends on those that
+are installed, and on their version of Unicode.
 """
 
 from __future__ import annotations
 
+from string import ascii_uppercase
 from typing import TYPE_CHECKING
 
 from converters.classical import idioms
+from converters.classical.branches import branch
 from converters.classical.families.text_tables import (
     FINAL_SIGMA,
     SIGMA,
@@ -17,6 +20,8 @@ from converters.classical.families.text_tables import (
     both,
     cased,
     ignorable,
+    points_of,
+    ranges,
     re2_class,
     without,
 )
@@ -32,8 +37,12 @@ MAX = 2**62
 
 def pieces(graph: Graph, text: Value, regex: str) -> Value:
     """The matches of `regex` in texts [N], one behind the other: [N, P + 1], empty where there is none."""
-    found = graph.op("Tokenizer", text, domain=MICROSOFT, mark=0, mincharnum=1, pad_value="", tokenexp=regex)
-    return idioms.concat(graph, [found, idioms.upright(graph, blanks(graph, text))])
+    return idioms.concat(graph, [cut(graph, text, regex), idioms.upright(graph, blanks(graph, text))])
+
+
+def cut(graph: Graph, text: Value, regex: str) -> Value:
+    """`pieces` without the empty one at the end: P is 0 where no text has any. N is at least 1."""
+    return graph.op("Tokenizer", text, domain=MICROSOFT, mark=0, mincharnum=1, pad_value="", tokenexp=regex)
 
 
 def blanks(graph: Graph, like: Value) -> Value:
@@ -42,7 +51,34 @@ def blanks(graph: Graph, like: Value) -> Value:
 
 
 def rewritten(graph: Graph, text: Value, change: CharMap, sigma: bool) -> Value:
-    """Texts [N] with every letter changed; `sigma`: with ``Σ`` by its place in the word."""
+    """Texts [N] with every letter changed; `sigma`: with ``Σ`` by its place in the word.
+
+    Texts of which ASCII alone changes are not taken apart, where the whole batch is such. ONNX Runtime
+    refuses a batch without rows.
+    """
+    capitals = {letter for letter in change.mapped if letter.isascii()}
+    if capitals not in (set(), set(ascii_uppercase)):
+        raise TypeError("only all of A to Z, or none, can be lowered at once")
+    simple = ranges(sorted(points_of(change.kept) | set(map(ord, capitals))))
+    none_else = graph.op("ReduceMin", matches(graph, text, re2_class(simple) + "*"), keepdims=0)
+
+    def write() -> tuple[Value, ...]:
+        return branch(
+            graph,
+            none_else,
+            lambda: [lowered(graph, text) if capitals else text],
+            lambda: [_letter_by_letter(graph, text, change, sigma)],
+        )
+
+    return graph.once(("rewritten", none_else, sigma), write)[0]
+
+
+def lowered(graph: Graph, text: Value) -> Value:
+    """A to Z of texts [N] as a to z; N is at least 1."""
+    return graph.op("StringNormalizer", text, case_change_action="LOWER", is_case_sensitive=1, locale="C")
+
+
+def _letter_by_letter(graph: Graph, text: Value, change: CharMap, sigma: bool) -> Value:
     apart = pieces(graph, text, _cutting(change, sigma))
     changed = replaced(graph, apart, change.mapped)
     if change.dropped:

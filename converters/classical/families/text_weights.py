@@ -49,9 +49,11 @@ def sublinear(graph: Graph, counts: Value) -> Value:
 
 def normalized(graph: Graph, x: Value, norm: str, least: float = 0.0) -> Value:
     """Rows divided by their norm (``"l1"``, ``"l2"``, ``"max"``); of zeros or below `least` as they are."""
+    import numpy as np
+
     size = graph.op("Abs", x)
     if norm == "l2":
-        size = graph.op("Sqrt", idioms.row_sum(graph, graph.mul(x, x)))
+        size = graph.op("ReduceL2", x, np.array([1]), keepdims=1)
     else:
         size = idioms.row_sum(graph, size) if norm == "l1" else idioms.row_max(graph, size)
     none = graph.less(size, least) if least else graph.equal(size, 0)
