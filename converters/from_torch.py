@@ -27,7 +27,7 @@ class TorchConverter:
     title = "PyTorch"
     requirements = ("torch", "onnxscript")
     extra = "torch"
-    revision = 1
+    revision = 2
 
     def __init__(self) -> None:
         self._twin: Optional[tuple[TorchModel, Optional[TorchModel]]] = None

@@ -332,12 +332,12 @@ def info(
     ref: str, *, registry: AnyPath | None = None, cache: AnyPath | None = None
 ) -> tuple[RegistryEntry, VerifiedModel | None]:
     """An entry, and what the store holds of it (None before the first pull)."""
-    from zoo import pipeline, selection
+    from zoo import pulled, selection
     from zoo.store import Store
 
     settings = settings_from(registry=registry, cache=cache)
     entry = selection.entry_for(ref, settings)
-    return entry, pipeline.recalled(entry, Store.open(settings.cache))
+    return entry, pulled.recalled(entry, Store.open(settings.cache))
 
 
 def samples(

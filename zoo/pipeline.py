@@ -5,14 +5,12 @@ Read from the top: `pull` and `convert` are the two ways in, `zoo.proof.proven` 
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import replace
 from pathlib import Path
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
-from zoo import artifacts, plugins, siblings, wire
+from zoo import artifacts, plugins, pulled, siblings
 from zoo.artifacts import workspace
 from zoo.detect import detect
 from zoo.errors import OutputExistsError, UnknownFormatError, UnsupportedFileError, UsageError
@@ -49,52 +47,11 @@ def pull(entry: RegistryEntry, settings: Settings) -> VerifiedModel:
     Raises `FetchError`, `DigestMismatchError`, `ConversionError` or `VerificationError`.
     """
     store = Store.open(settings.cache)
-    kept = None if settings.refresh else recalled(entry, store)
+    kept = pulled.usable(entry, store, settings)
     if kept is not None:
         return kept
-    with store.lock(f"pull-{pull_key(entry)}"):
-        kept = None if settings.refresh else recalled(entry, store)
-        return kept or _brought(entry, store, settings)
-
-
-def recalled(entry: RegistryEntry, store: Store) -> VerifiedModel | None:
-    """What an earlier pull of the same entry left in the store, if it is all still there and fits."""
-    value = store.recall("pulls", pull_key(entry))
-    if not isinstance(value, dict) or any(store.find(digest) is None for digest in value["files"].values()):
-        return None
-    pinned = {file.path: file.sha256 for file in entry.files}
-    if entry.kind == "zoo" and None not in pinned.values() and not pinned.items() <= value["files"].items():
-        return None  # an imported record may say anything; the registry's digests decide
-    try:
-        verified: VerifiedModel = wire.from_json(VerifiedModel, value["verified"])
-    except (TypeError, ValueError, KeyError, AttributeError):
-        return None  # written by another version: as good as absent
-    folder = store.materialise(value["files"], entry.name)
-    model = replace(verified.model, path=folder / value["main"])
-    return replace(verified, model=model, entry=entry)
-
-
-def pulled_files(entry: RegistryEntry, store: Store) -> dict[str, str]:
-    """{relative path: sha256} of the ONNX model that a pull of `entry` left, main file first.
-
-    Without its certificate, which holds the time and so differs from pull to pull.
-    """
-    value = store.recall("pulls", pull_key(entry))
-    assert isinstance(value, dict)
-    main = Path(value["main"])
-    files = {
-        path: digest
-        for path, digest in value["files"].items()
-        if path != str(artifacts.certificate_beside(main))
-    }
-    return {str(main): files[str(main)], **files}
-
-
-def pull_key(entry: RegistryEntry) -> str:
-    """The digest of what determines a pull: the source's bytes, how they are converted and judged."""
-    files = [(file.path, file.sha256 or file.sources) for file in entry.files]
-    parts = wire.to_json([files, entry.conversion, entry.tolerance, entry.verification])
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    with store.lock(f"pull-{pulled.key(entry)}"):
+        return pulled.usable(entry, store, settings) or _brought(entry, store, settings)
 
 
 def _brought(entry: RegistryEntry, store: Store, settings: Settings) -> VerifiedModel:
@@ -114,8 +71,10 @@ def _brought(entry: RegistryEntry, store: Store, settings: Settings) -> Verified
             proof = proven(request, detection, f"{entry.name}.onnx", folder, settings)
             proof = replace(proof, model=stamped(proof, request, entry.licence))
             digests = {path.name: store.add(path).digest for path in _written(proof.model_path)}
-        verified = VerifiedModel(proof.model, proof.report, None, detection, artifact.digest)
-        return _kept(entry, store, verified, digests)
+        verified = VerifiedModel(
+            proof.model, proof.report, None, detection, artifact.digest, pulled.revision(detection)
+        )
+        return pulled.keep(entry, store, verified, digests)
 
 
 def _certificate(
@@ -204,25 +163,6 @@ def _with_samples(request: ConversionRequest, entry: RegistryEntry, settings: Se
     paths = samples(replace(entry, samples=(*rows[:1], *sets)), settings)
     sample = paths[0] if rows else None
     return replace(request, sample=sample, data_sets=paths[1:] if rows else paths)
-
-
-def _kept(
-    entry: RegistryEntry, store: Store, verified: VerifiedModel, files: dict[str, str]
-) -> VerifiedModel:
-    folder = store.materialise(files, entry.name)
-    main = entry.files[0].path if verified.model.path.name not in files else verified.model.path.name
-    portable = replace(verified, model=replace(verified.model, path=Path(main)))
-    verified = replace(verified, model=replace(verified.model, path=folder / main))
-    value = {
-        "ref": str(entry.ref),
-        "files": files,
-        "main": main,
-        "entry": wire.to_json(entry),
-        "verified": wire.to_json(portable),
-    }
-    if verified.report is not None and verified.report.passed:  # an unproven model is never recalled
-        store.remember("pulls", pull_key(entry), value)
-    return replace(verified, entry=entry)
 
 
 def write_out(verified: VerifiedModel, output: Path, force: bool) -> VerifiedModel:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from zoo import bundles, lockfile, pipeline, selection
+from zoo import bundles, lockfile, pipeline, pulled, selection
 from zoo.bundles import Bundle, Imported
 from zoo.lockfile import LOCK_NAME, LockedModel, LockFile
 from zoo.records import RegistryEntry, VerifiedModel
@@ -29,7 +29,7 @@ def lock(refs: Sequence[str] = (), *, path: AnyPath = LOCK_NAME, **asked: Any) -
 
 def _locked(entry: RegistryEntry, settings: Settings) -> LockedModel:
     verified = pipeline.pull(entry, settings)
-    files = pipeline.pulled_files(entry, Store.open(settings.cache))
+    files = pulled.files_of(entry, Store.open(settings.cache))
     return lockfile.locked_model(entry, verified.model, files)
 
 
@@ -41,7 +41,7 @@ def pull_locked(entry: RegistryEntry, path: Path, settings: Settings) -> Verifie
     found = lockfile.read_lock(path)
     lockfile.check_entry(found, entry)
     verified = pipeline.pull(entry, settings)
-    files = pipeline.pulled_files(entry, Store.open(settings.cache))
+    files = pulled.files_of(entry, Store.open(settings.cache))
     lockfile.check_model(found, entry.ref, verified.model, files)
     return verified
 
@@ -56,7 +56,7 @@ def bundle(refs: Sequence[str], output: AnyPath, *, force: bool = False, **asked
     for entry in entries:
         pipeline.pull(entry, settings)
     store = Store.open(settings.cache)
-    return bundles.write_bundle(store, [pipeline.pull_key(e) for e in entries], Path(output), force=force)
+    return bundles.write_bundle(store, [pulled.key(e) for e in entries], Path(output), force=force)
 
 
 def import_bundle(path: AnyPath, *, sha256: str | None = None, cache: AnyPath | None = None) -> Imported:

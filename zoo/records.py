@@ -387,6 +387,8 @@ class VerifiedModel:
     entry: Optional[RegistryEntry] = None
     detection: Optional[Detection] = None
     source_digest: Optional[str] = None
+    revision: Optional[int] = None
+    """Of the converter that wrote the file; None where the source is ONNX."""
 
     @property
     def path(self) -> Path:

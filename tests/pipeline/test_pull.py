@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import zoo
+from converters.from_sklearn import SklearnConverter
 from zoo.cli.main import run
 from zoo.errors import DigestMismatchError, FetchError, OfflineError, OutputExistsError, UsageError
 
@@ -266,19 +267,55 @@ def test_a_bundle_answers_an_offline_pull_elsewhere(registry: Path, tmp_path: Pa
 
 
 def test_a_record_that_names_other_bytes_is_not_believed(registry: Path, tmp_path: Path) -> None:
-    from zoo import pipeline
+    from zoo import pulled
     from zoo.registry import load
     from zoo.store import Store
 
     zoo.pull("line", registry=registry, allow_private=True)
     store = Store.open()
     entry = load(registry).find("line")
-    value = store.recall("pulls", pipeline.pull_key(entry))
+    value = store.recall("pulls", pulled.key(entry))
     assert isinstance(value, dict)
     (tmp_path / "other").write_bytes(b"another model")
     forged = {**value, "files": {"line.onnx": store.add(tmp_path / "other").digest}}
-    store.remember("pulls", pipeline.pull_key(entry), forged)
-    assert pipeline.recalled(entry, store) is None
+    store.remember("pulls", pulled.key(entry), forged)
+    assert pulled.recalled(entry, store) is None
+
+
+def test_what_an_earlier_revision_of_its_converter_wrote_is_converted_again(
+    iris_pickle: Path, tmp_path: Path
+) -> None:
+    from zoo import pulled
+    from zoo.registry import load
+    from zoo.store import Store
+
+    path = tmp_path / "registry.yaml"
+    path.write_text(
+        f"""
+schema: 1
+models:
+  iris:
+    kind: converted
+    task: testing
+    licence: {{code: MIT, weights: MIT, source: this test}}
+    conversion: {{framework: sklearn, kind: pickle}}
+    files:
+      - path: iris.pkl
+        sha256: {hashlib.sha256(iris_pickle.read_bytes()).hexdigest()}
+        size: {iris_pickle.stat().st_size}
+        sources: ["file:{iris_pickle}"]
+""",
+        encoding="utf-8",
+    )
+    first = zoo.pull("iris", registry=path)
+    store, entry = Store.open(), load(path).find("iris")
+    value = store.recall(pulled.KIND, pulled.key(entry))
+    assert isinstance(value, dict)
+    store.remember(
+        pulled.KIND, pulled.key(entry), {**value, "verified": {**value["verified"], "revision": -1}}
+    )
+    assert zoo.pull("iris", registry=path, offline=True).revision == -1
+    assert zoo.pull("iris", registry=path).revision == first.revision == SklearnConverter.revision
 
 
 def test_nothing_to_pull_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
