@@ -39,6 +39,7 @@ class TensorFlowConverter:
 
     def __init__(self) -> None:
         self._live: Loaded | None = None
+        self._twin: tuple[Source, Source | None] | None = None
 
     def load(self, artifact: Artifact, request: ConversionRequest) -> Loaded:
         """The model of a file, traced at the shapes it records or that the request gives."""
@@ -69,6 +70,16 @@ class TensorFlowConverter:
     def predict(self, model: Any, feeds: Mapping[str, np.ndarray]) -> Tensors:
         """TensorFlow's answer, computed by the function that was converted."""
         return run(self._loaded(model).program, feeds)
+
+    def predict_precise(self, model: Any, feeds: Mapping[str, np.ndarray]) -> Tensors | None:
+        """A Keras model's answer in float64; None for one that has none, and for other sources."""
+        from converters.tensorflow_precise import precise_twin, predicted
+
+        loaded = self._loaded(model)
+        if self._twin is None or self._twin[0] is not loaded.source:
+            self._twin = (loaded.source, precise_twin(loaded.source))
+        twin = self._twin[1]
+        return None if twin is None else predicted(twin, feeds, loaded.program.signature)
 
     def layers(self, model: Any, feeds: Mapping[str, np.ndarray]) -> list[Layer]:
         """What every layer of a functional Keras model gives for `feeds`; of other models, nothing."""
