@@ -142,12 +142,46 @@ def test_errors_are_judged_in_units_of_measured_noise():
     assert not only(VALUES, VALUES + np.float32(5e-5), noise={"y": quiet}).passed
 
 
-def test_probabilities_near_zero_may_be_off_by_the_rounding_of_a_logistic_function():
+@pytest.mark.parametrize(
+    ("error", "passes"), [(1.8e-7, True), (2.3e-7, True), (2.5e-7, False), (1e-6, False)]
+)
+def test_probabilities_near_zero_may_be_off_by_the_rounding_of_a_logistic_function(error, passes):
     small = np.full((50, 1), 1e-8, np.float32)
-    roles = {"y": "probabilities"}
-    assert only(small, small + np.float32(2e-7), roles=roles).passed
-    assert not only(small, small + np.float32(1e-6), roles=roles).passed
-    assert not only(small, small + np.float32(2e-7)).passed
+    output = only(small, small + np.float32(error), roles={"y": "probabilities"})
+    assert output.passed == passes
+    assert output.details["bound"]["basis"] == "logistic"
+    assert not only(small, small + np.float32(error)).passed
+
+
+def test_the_rounding_of_a_logistic_function_in_float64_is_that_of_float64():
+    small = np.full((50, 1), 1e-20)
+    noise = {"y": Noise("perturbation", 1e-8)}
+    assert only(small, small + 4e-16, roles={"y": "probabilities"}, noise=noise).passed
+    assert not only(small, small + 1e-15, roles={"y": "probabilities"}, noise=noise).passed
+
+
+@pytest.mark.parametrize("roles", [{}, {"y": "probabilities"}])
+@pytest.mark.parametrize(("error", "passes"), [(1e-6, True), (2e-6, True), (4e-6, False)])
+def test_a_probability_beside_one_near_1_is_judged_as_any_other_number(error, passes, roles):
+    """Eight units in the last place of 1 are inside the sixteen that sums of terms may lose."""
+    rows = np.tile(np.array([[0.999, 0.001]], np.float32), (50, 1))
+    wrong = rows.copy()
+    wrong[17] += np.float32([-error, error])
+    output = only(rows, wrong, roles=roles, noise={"y": Noise("float64", 1e-8)})
+    assert output.passed == passes
+    assert output.details["bound"]["basis"] == "noise"
+
+
+def test_that_small_probabilities_are_judged_coarsely_is_said():
+    case = FeedCase("typical-50", "typical", 50, 0)
+    rows = {size: np.full((50, 1), size, np.float32) for size in (1e-6, 0.01)}
+    criteria = Criteria(roles={"y": "probabilities"}, noise={"y": Noise("float64", 1e-9)})
+    reports = {size: verdict([compare(case, {"y": y}, {"y": y}, criteria)]) for size, y in rows.items()}
+    said = {
+        size: [n for n in report.notes if "so small probabilities" in n] for size, report in reports.items()
+    }
+    assert "at most 1e-06 in case typical-50" in said[1e-6][0]
+    assert said[0.01] == []
 
 
 def test_noise_is_that_of_the_format_the_graph_computes_in():

@@ -14,6 +14,7 @@ from zoo.verification.labels import Flips, Reasons, ScorePair, find_flips, plain
 from zoo.verification.metrics import PIECE, ErrorStatistics
 from zoo.verification.pairing import Pairing, pair_outputs, same_shape
 from zoo.verification.tolerances import (
+    LOGISTIC,
     MAX_EXCUSED,
     ON_THE_BOUNDARY,
     ON_THE_LINE,
@@ -142,7 +143,8 @@ def limit_of(pair: Pair, criteria: Criteria) -> Limit:
     if criteria.roles.get(pair.name) != "probabilities" or limit.basis == "tolerance":
         return limit
     # Kernels of logistic functions round relative to 1, however small the answer is.
-    return replace(limit, atol=max(limit.atol, PROBABILITY_FLOOR * limit.precision.epsilon))
+    floor = PROBABILITY_FLOOR * limit.precision.epsilon
+    return limit if limit.atol >= floor else replace(limit, atol=floor, basis=LOGISTIC, usual=None)
 
 
 def _limit_by_noise(pair: Pair, criteria: Criteria) -> Limit:

@@ -41,9 +41,11 @@ PRECISIONS = {
 NOISE_FACTOR = {"float64": 32.0, "perturbation": 64.0}
 """Errors up to this many times the source's own rounding noise are rounding, by how it was measured."""
 PERTURBATION = "perturbation"
-PROBABILITY_FLOOR = 4.0
+PROBABILITY_FLOOR = 2.0
 """Units in the last place at 1 that a probability may always be off by. ONNX Runtime's Sigmoid in float32
 is up to 1.8e-7 (1.5 units) off near zero, where that is more than the answer."""
+LOGISTIC = "logistic"
+"""The basis of a bound that this decides."""
 QUIET = 1e-3
 """A case whose output is smaller than this share of the typical output is bounded as if it were that."""
 MAX_EXCUSED = 0.05
@@ -129,9 +131,10 @@ class Noise:
 class Limit:
     """The bound ``atol + rtol·|expected| + factor·noise`` for one output of one case.
 
-    `basis` is ``"tolerance"`` (given), ``"noise"`` (measured), ``"dtype"`` (the default) or the name of a
-    tolerance class. `usual` is the default bound: what is beyond it and still inside the noise is counted
-    apart. `rms` bounds the root mean square of all errors, `stray` is the share that may be beyond the bound.
+    `basis` is ``"tolerance"`` (given), ``"noise"`` (measured), ``"dtype"`` (the default), ``"logistic"``
+    (kernels of logistic functions lose more than either) or the name of a tolerance class. `usual` is the
+    default bound: what is beyond it and still inside the noise is counted apart. `rms` bounds the root mean
+    square of all errors, `stray` is the share that may be beyond the bound.
     """
 
     precision: Precision

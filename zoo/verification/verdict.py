@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import field
 
 from zoo.records import CaseResult, OutputComparison, Tolerance, VerificationReport, record
-from zoo.verification.tolerances import CLASSES, PRECISIONS, Policy
+from zoo.verification.tolerances import CLASSES, LOGISTIC, PRECISIONS, Policy
 
 VERIFIED = "verified"
 MISMATCH = "mismatch"
@@ -94,12 +94,26 @@ def _bases(cases: Sequence[CaseResult]) -> Iterator[str]:
         measured = "in units of the source's measured rounding noise" if "noise" in bases else None
         default = "by dtype, for want of a measured noise" if "dtype" in bases else None
         yield f"errors are judged {' and '.join(filter(None, (measured, default)))}"
+    yield from _logistic(cases)
     for coarse in (CLASSES[basis] for basis in CLASSES if basis in bases):
         yield (
             f"tolerance class {coarse.name}: {coarse.why}; an element may be off by {coarse.most:g} steps of"
             f" 128, all of them by {coarse.rms:g} in the root mean square"
             + (f"; of large inputs {coarse.stray:.0%} by more" if coarse.stray else "")
         )
+
+
+def _logistic(cases: Sequence[CaseResult]) -> Iterator[str]:
+    """Probabilities all so small that what logistic kernels round is more than a hundredth of them."""
+    for case, output in [(c, output) for c in cases for output in c.outputs]:
+        bound, (_, largest) = output.details.get("bound", {}), output.details.get("range", (0.0, 0.0))
+        if bound.get("basis") == LOGISTIC and 0 < largest < 100 * bound["atol"]:
+            yield (
+                f"{output.output!r} is at most {largest:.2g} in case {case.case.name}, where kernels of"
+                f" logistic functions are up to {bound['atol']:.2g} off: relative errors of so small"
+                " probabilities are not seen"
+            )
+            return
 
 
 def _constant_outputs(cases: Sequence[CaseResult]) -> Iterator[str]:
