@@ -83,12 +83,18 @@ def _others(path: Path, names: list[str]) -> Detection | None:
         return Detection("coreml", "mlpackage", "CoreML package")
     if "coremldata.bin" in names:
         return Detection("coreml", "mlmodelc", "compiled CoreML model, which only Apple's systems read")
-    if (path / "metadata" / "part-00000").is_file():
-        return _spark(path / "metadata" / "part-00000")
+    if "metadata" in names and (part := _first_part(path / "metadata")):
+        return _spark(part)
     programs = [name for name in names if name.endswith((".pdmodel", ".json")) or name == "__model__"]
     if programs and any(name.endswith(".pdiparams") or name == "__params__" for name in names):
         return Detection("paddle", "folder", "PaddlePaddle inference model", {"program": programs[0]})
     return None
+
+
+def _first_part(folder: Path) -> Path | None:
+    """The file with Spark's metadata, which has a longer name from Spark 4 on."""
+    found = sorted(folder.glob("part-00000*")) if folder.is_dir() else []
+    return next((path for path in found if path.is_file()), None)
 
 
 def _spark(part: Path) -> Detection | None:
