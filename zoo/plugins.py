@@ -49,6 +49,7 @@ CONVERTERS = {
     "caffe": "converters.from_caffe:CaffeConverter",
     "coreml": "converters.from_coreml:CoreMLConverter",
     "h2o": "converters.from_h2o:H2OConverter",
+    "spark": "converters.from_spark:SparkConverter",
 }
 
 
