@@ -56,6 +56,7 @@ frame = h2o.H2OFrame(
 )
 numbers, everything = ["a", "b", "c"], ["a", "b", "c", "colour", "town"]
 small = {"ntrees": 6, "max_depth": 4, "seed": 1}
+tweedie, skipping = {"tweedie_variance_power": 1.5}, {"missing_values_handling": "skip"}
 gbm, forest, glm = H2OGradientBoostingEstimator, H2ORandomForestEstimator, H2OGeneralizedLinearEstimator
 models = {
     "gbm_regression": (gbm(**small), everything, "y"),
@@ -69,9 +70,9 @@ models = {
     "drf_three": (forest(**small), everything, "three"),
     "glm_gaussian": (glm(family="gaussian", lambda_=0.001), everything, "y"),
     "glm_poisson": (glm(family="poisson", lambda_=0.001), everything, "count"),
-    "glm_tweedie": (glm(family="tweedie", tweedie_variance_power=1.5, tweedie_link_power=0), numbers, "count"),
+    "glm_tweedie": (glm(family="tweedie", tweedie_link_power=0, **tweedie), numbers, "count"),
     "glm_two": (glm(family="binomial", lambda_=0.001), everything, "two"),
-    "glm_levels": (glm(lambda_=0.0, family="binomial", missing_values_handling="skip"), ["a", "b", "colour"], "two"),
+    "glm_levels": (glm(lambda_=0.0, family="binomial", **skipping), ["a", "b", "colour"], "two"),
     "glm_three": (glm(family="multinomial", lambda_=0.001), everything, "three"),
     "glm_ordinal": (glm(family="ordinal", lambda_=0.001), numbers, "three"),
     "kmeans": (H2OKMeansEstimator(k=4, seed=1), everything, None),
