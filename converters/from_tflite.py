@@ -14,6 +14,7 @@ from converters.tensorflow_graphs import FAILURES, failed, supported_opset, to_m
 from converters.tensorflow_programs import axis_name
 from converters.tensorflow_runtime import heard, quiet, tensorflow, versions
 from converters.tflite_graphs import parsed
+from converters.tflite_integers import in_integers, wanted
 from zoo.errors import UnsupportedFileError, UnsupportedModelError, UsageError
 from zoo.records import Signature, SourceDescription, TensorSpec, record
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
     import onnx
 
+    from zoo.interfaces import Layer
     from zoo.records import Artifact, ConversionRequest
     from zoo.tensors import Tensors
 
@@ -70,13 +72,18 @@ class TFLiteConverter:
         return SourceDescription(model.signature, versions=versions(), notes=notes)
 
     def convert(self, model: LiteModel, request: ConversionRequest) -> onnx.ModelProto:
-        """The model as ONNX at opset 17, or at the requested one from 13 to 18."""
+        """The model as ONNX at opset 17, or at the requested one from 13 to 18.
+
+        int8 layers are in whole numbers, unless option ``arithmetic`` is ``fused``.
+        """
         opset = supported_opset(request.opset)
         with heard() as messages, quiet(), tensorflow().device("/cpu:0"):
             try:
                 converted = to_model(lambda: parsed(model.flatbuffer, model.entry, model.interpreter, opset))
             except FAILURES as error:
                 raise failed(error, messages) from error
+        if wanted(request.options):
+            in_integers(converted)
         return onnx_checks.finished(converted, model.signature, messages)
 
     def predict(self, model: LiteModel, feeds: Mapping[str, np.ndarray]) -> Tensors:
@@ -97,6 +104,12 @@ class TFLiteConverter:
             interpreter.set_tensor(index, feeds[name])
         interpreter.invoke()
         return {name: interpreter.get_tensor(index) for name, index in model.entry.outputs.items()}
+
+    def layers(self, model: LiteModel, feeds: Mapping[str, np.ndarray]) -> list[Layer]:
+        """What every operation of the file gives for `feeds`."""
+        from converters.tflite_layers import layers
+
+        return layers(model, feeds)
 
 
 def _interpreter(path: Path, flatbuffer: Any) -> Any:
