@@ -17,6 +17,7 @@ from converters.classical import idioms
 from converters.classical.columns import Column, Features, Matrix, Table
 from converters.classical.emit import emitter
 from converters.classical.facts import Feature
+from converters.classical.fitted import shows_float32
 from converters.classical.graph import Graph
 from converters.classical.releases import column_names
 from zoo.errors import MissingInputError
@@ -52,11 +53,15 @@ class Layout:
 
 @record
 class Asked:
-    """What the user says of the inputs: dtypes that override, dtypes of a sample that fill in, float32."""
+    """What the user says of the inputs: dtypes that override, dtypes of a sample that fill in, float32.
+
+    `shown`: the dtype of numbers that nobody says anything of, as the fitted model shows it.
+    """
 
     inputs: tuple[TensorSpec, ...] = ()
     sampled: tuple[TensorSpec, ...] = ()
     float32: bool = False
+    shown: str = "float64"
 
 
 NOTHING_ASKED = Asked()
@@ -65,6 +70,7 @@ NOTHING_ASKED = Asked()
 def layout(model: Any, asked: Asked = NOTHING_ASKED) -> Layout:
     """What a fitted model reads. Raises `UnsupportedModelError` for a step without emitter."""
     writer = emitter(model, Graph())
+    asked = dataclasses.replace(asked, shown="float32" if shows_float32(model) else "float64")
     features = tuple(writer.facts())
     names = tuple(column_names(model))
     if writer.reads_texts:
@@ -165,7 +171,7 @@ def _typed(features: Sequence[Feature], names: Sequence[str], asked: Asked) -> t
     sampled = {spec.name: spec.dtype for spec in asked.sampled}
     typed = []
     for name, feature in zip(names, features):
-        dtype = given.get(name) or feature.dtype or sampled.get(name) or "float64"
+        dtype = given.get(name) or feature.dtype or sampled.get(name) or asked.shown
         narrow = asked.float32 and dtype == "float64" and feature.levels is None
         dtype = "float32" if narrow else dtype
         typed.append(dataclasses.replace(feature, dtype=dtype))

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse
+from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.impute import SimpleImputer
@@ -114,3 +115,20 @@ def test_narrow_whole_numbers_that_pass_through_come_out_as_int64(dtype: str) ->
     model = FunctionTransformer().fit(rows)
     got = run(session_of(SklearnConverter().convert(model, sampled(rows))), {"X": rows})
     np.testing.assert_array_equal(got["transformed"], rows.astype(np.int64))
+
+
+@pytest.mark.parametrize("frame", [False, True])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    "model", [LogisticRegression(), make_pipeline(StandardScaler(), LogisticRegression())]
+)
+def test_what_was_learned_in_float32_shows_the_inputs_dtype(model: Any, dtype: str, frame: bool) -> None:
+    rows: Any = pd.DataFrame(ROWS.astype(dtype), columns=list("abc")) if frame else ROWS.astype(dtype)
+    model = clone(model).fit(rows, FLAGS)
+    specs = SklearnConverter().describe(model, request()).signature.inputs
+    assert {spec.dtype for spec in specs} == {dtype}
+
+
+def test_trees_show_no_dtype() -> None:
+    model = DecisionTreeClassifier().fit(ROWS.astype(np.float32), FLAGS)
+    assert SklearnConverter().describe(model, request()).signature.inputs[0].dtype == "float64"
