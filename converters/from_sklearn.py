@@ -46,7 +46,7 @@ class SklearnConverter:
         """
         saved = loading.load(loading.files(artifact.path, request.options.get("steps")))
         self._saved_by = dict(saved.saved_by)
-        if not any(hasattr(saved.model, method) for method in ("predict", "transform")):
+        if not any(hasattr(saved.model, method) for method in answers.METHODS):
             raise UnsupportedModelError(
                 f"the file holds a {type(saved.model).__name__}, not a fitted estimator",
                 hint="Save the estimator or pipeline itself: joblib.dump(pipeline, path).",

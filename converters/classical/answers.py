@@ -5,6 +5,7 @@
 - regressor: ``variable``, in the source's shape ([N], or [N, targets]).
 - outlier detector: ``label`` and ``scores``. Clusterer: ``label``.
 - transformer: ``transformed``; a mixed table one output [N, 1] per column, ``transformed_0``, …
+- only densities (KernelDensity): ``scores``. Only neighbours (NearestNeighbors): ``distances``, ``indices``.
 """
 
 from __future__ import annotations
@@ -37,7 +38,12 @@ PROBABILITIES = Answer("predict_proba", "probabilities", "probabilities")
 SCORES = Answer("decision_function", "scores", "scores")
 VALUES = Answer("predict", "variable", "values")
 TRANSFORMED = Answer("transform", "transformed", "transformed")
-
+DENSITIES = Answer("score_samples", "scores", "scores")
+NEIGHBOURS = Answer("kneighbors", "distances", "values")
+INDICES = "indices"
+"""What `NEIGHBOURS` gives beside the distances."""
+METHODS = ("predict", "transform", "score_samples", "kneighbors")
+"""A fitted estimator has one of them."""
 
 _NEVER = "does not support predicting probability"
 """What a model says that has predict_proba but answers for no row: Gaussian processes, one_vs_one."""
@@ -59,10 +65,11 @@ def answers(model: Any) -> tuple[Answer, ...]:
         return (LABEL,)
     if hasattr(model, "predict"):
         return (VALUES,)
-    if hasattr(model, "transform"):
-        return (TRANSFORMED,)
+    for answer in (TRANSFORMED, DENSITIES, NEIGHBOURS):
+        if hasattr(model, answer.method):
+            return (answer,)
     raise UnsupportedModelError(
-        f"{type(model).__name__} has neither predict nor transform",
+        f"{type(model).__name__} has none of predict, transform, score_samples and kneighbors",
         hint="It answers only for the rows it was fitted on; there is nothing to convert.",
     )
 
@@ -95,15 +102,17 @@ def observed(model: Any, rows: Any) -> tuple[dict[str, np.ndarray], dict[str, st
             if answer is PROBABILITIES and _NEVER in str(error):
                 continue
             raise
-        found = _named(answer.name, _parts(result))
+        found = _named(answer.name, _parts(list(result) if isinstance(result, tuple) else result))
         arrays.update({name: _plain(array) for name, array in found.items()})
-        roles.update(dict.fromkeys(found, answer.role))
+        roles.update({name: "label" if name == INDICES else answer.role for name in found})
     return arrays, roles
 
 
 def _named(name: str, results: Any) -> dict[str, Any]:
     if not isinstance(results, list):
         return {name: results}
+    if name == NEIGHBOURS.name:
+        return dict(zip((name, INDICES), results))
     return {f"{name}_{i}": result for i, result in enumerate(results)}
 
 
