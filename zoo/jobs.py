@@ -12,6 +12,7 @@
     out/noise/NNN.npz     convert, predict, noise: the source's rounding noise in case NNN
     out/opinions/…        run, opinions: some cases again, run in other ways
     out/model.json        run: the `OnnxModel` facts
+    out/layers.json       layers: a `LayerList`; their arrays are in out/layers.npz, by number
     out/finding.json      bisect: the `Finding` of `zoo.verification.bisection`
     out/reproducer/…      bisect: a minimal model with its inputs, and the draft of an issue
 """
@@ -28,6 +29,8 @@ from zoo.records import ConversionRequest, FeedCase, record
 CONVERT = "convert"
 PREDICT = "predict"
 RUN = "run"
+LAYERS = "layers"
+"""Write down what is inside the source, for a case that it answered in an earlier job."""
 BISECT = "bisect"
 NOISE = "noise"
 """Measure the source's noise in cases that it answered in an earlier job."""
@@ -50,6 +53,8 @@ class Job:
     """Folders in which the modules that the user named are looked for, after all others."""
     case: Optional[int] = None
     """Number of the case to bisect on."""
+    layers: Optional[Path] = None
+    """The folder that a `LAYERS` job left."""
     numbers: tuple[int, ...] = ()
     """Numbers of the cases that noise or opinions are wanted of."""
     optimisation: str = "all"
@@ -86,6 +91,22 @@ class CaseList:
 
     cases: tuple[CaseFile, ...]
     seconds: dict[str, float]
+
+
+@record
+class LayerOf:
+    """One layer of a source: its name, its kind, and where it stands in code."""
+
+    name: str
+    kind: str
+    where: str = ""
+
+
+@record
+class LayerList:
+    """The layers of a source in the order of their execution; none where its converter sees none."""
+
+    layers: tuple[LayerOf, ...] = ()
 
 
 class Clock:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo import artifacts, dispatch, environments, plugins, reference, siblings, warm
 from zoo.errors import UsageError, VerificationError
-from zoo.jobs import BISECT, CONVERT, NOISE, OPINIONS, PREDICT, RUN, CaseList, Job
+from zoo.jobs import BISECT, CONVERT, LAYERS, NOISE, OPINIONS, PREDICT, RUN, CaseList, Job
 from zoo.provenance import append_metadata, timestamp
 from zoo.records import (
     ConversionRequest,
@@ -203,6 +203,7 @@ def bisected(
 ) -> Bisection:
     """Compare, and where the answers differ find the first wrong node; its reproducer lies in `folder`.
 
+    The source writes down its layers in its own environment, ONNX Runtime runs the graph in this one.
     Raises `UsageError` when every case passes: there is nothing to bisect.
     """
     from zoo.verification.bisection import Finding, failing_case
@@ -213,14 +214,18 @@ def bisected(
         raise UsageError(f"{model.name} computes what its source computes: there is nothing to bisect")
     settings.on_stage("bisect")
     number = next(file.number for file in proof.cases.cases if file.case == case)
-    code = _code(request)
-    target = plugins.converter_target(request.framework)
-    job = Job(BISECT, request, target, model=model, cases=proof.folder, case=number, code=code)
-    own = (*_readable(request), *code, *plugins.package_of(request.framework))
-    readable = (*own, model, model.parent, proof.folder)
-    environment = _environment_for(request, detection, settings)
-    environments.need(environment, "onnxruntime", "to bisect, source and ONNX Runtime run side by side")
-    out = dispatch.run_job(job, folder / "bisect", settings.bounds, readable, environment)
+    ask = _asker(request, settings, _environment_for(request, detection, settings))
+    layers = ask(Job(LAYERS, cases=proof.folder, case=number), folder / "layers")
+    job = Job(
+        BISECT,
+        model=model,
+        cases=proof.folder,
+        case=number,
+        layers=layers,
+        constants=dict(settings.constants),
+    )
+    readable = (model, model.parent, proof.folder, layers)
+    out = dispatch.run_job(job, folder / "bisect", settings.bounds, readable)
     return Bisection(dispatch.read_record(Finding, out, "finding.json"), proof.report, out / "reproducer")
 
 

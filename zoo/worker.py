@@ -19,6 +19,7 @@ from zoo.errors import MissingPackageError, ZooError
 from zoo.jobs import (
     BISECT,
     CONVERT,
+    LAYERS,
     NOISE,
     OPINIONS,
     PREDICT,
@@ -28,13 +29,16 @@ from zoo.jobs import (
     Clock,
     Failure,
     Job,
+    LayerList,
+    LayerOf,
     one_line,
 )
 from zoo.records import ConversionRequest, SourceDescription
-from zoo.tensors import load_tensors
+from zoo.tensors import load_tensors, save_tensors
 
 if TYPE_CHECKING:
     from zoo.interfaces import Converter
+    from zoo.verification.bisection import Tap
 
 
 def main(folder: Path) -> int:
@@ -166,35 +170,53 @@ def write_all_opinions(job: Job, out: Path) -> None:
     write_opinions(Asking(job.model, _files(job), job.cases, out, constants=job.constants), THOROUGH)
 
 
+def _layers(job: Job, out: Path) -> None:
+    """What is inside the source for one case, without a look at any graph: no ONNX Runtime is needed."""
+    assert job.cases is not None
+    converter, request = _converter(job)
+    feeds = load_tensors(job.cases / "feeds" / f"{job.case:03d}.npz")
+    layers = getattr(converter, "layers", None)
+    found = [] if layers is None else layers(converter.load(request.artifact, request), feeds)
+    save_tensors(out / "layers.npz", {str(i): layer[2] for i, layer in enumerate(found)})
+    _write(out / "layers.json", LayerList(tuple(LayerOf(name, kind, at) for name, kind, _, at in found)))
+
+
 def _bisect(job: Job, out: Path) -> None:
     """Find the first wrong node of an ONNX file, by what is inside its source."""
     import onnx
 
     from zoo.verification import reproducer
-    from zoo.verification.bisection import bisect, taps_from
+    from zoo.verification.bisection import bisect
     from zoo.verification.matching import adapted_feeds
     from zoo.verification.runtime import Session
 
     assert job.model is not None
     assert job.cases is not None
-    converter, request = _converter(job)
     name = f"{job.case:03d}.npz"
     feeds = load_tensors(job.cases / "feeds" / name)
-    model = converter.load(request.artifact, request)
-    description = converter.describe(model, request)
-    layers = getattr(converter, "layers", None)
-    taps = [] if layers is None else taps_from(layers(model, feeds))
     graph = onnx.load(str(job.model))
     fed = adapted_feeds(feeds, Session(job.model).inputs, job.constants)
-    finding = bisect(graph, fed, taps, load_tensors(job.cases / "outputs" / name))
+    finding = bisect(graph, fed, _taps(job), load_tensors(job.cases / "outputs" / name))
     _write(out / "finding.json", replace(finding, expected=None))
+    description = wire.loads(SourceDescription, (job.cases / "description.json").read_text(encoding="utf-8"))
     reproducer.write(reproducer.cut(graph, finding, fed), finding, out / "reproducer", description.versions)
+
+
+def _taps(job: Job) -> list[Tap]:
+    """The arrays that a `LAYERS` job left."""
+    from zoo.verification.bisection import Tap
+
+    assert job.layers is not None
+    listed = wire.loads(LayerList, (job.layers / "layers.json").read_text(encoding="utf-8")).layers
+    arrays = load_tensors(job.layers / "layers.npz").values()
+    return [Tap(layer.name, layer.kind, array, layer.where) for layer, array in zip(listed, arrays)]
 
 
 _ACTIONS = {
     CONVERT: _convert,
     PREDICT: _predict,
     RUN: run_model,
+    LAYERS: _layers,
     BISECT: _bisect,
     NOISE: _noise,
     OPINIONS: write_all_opinions,

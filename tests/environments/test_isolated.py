@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 import zoo
+from tests.pipeline.test_bisect import spoil
 from zoo import plugins
 from zoo.cli.main import run
 from zoo.environments import Environment
-from zoo.errors import MissingPackageError
 from zoo.verification import certificate
 
 pytestmark = pytest.mark.network
@@ -45,15 +45,35 @@ def test_a_source_is_converted_in_python_3_9(environment: Environments, tiny: Pa
     assert stated.environment["source_python"] == built.python
 
 
-def test_to_bisect_in_an_environment_without_onnx_runtime_is_refused(
+def test_a_fault_is_found_where_the_source_runs_without_onnx_runtime(
     environment: Environments, tiny: Path, tmp_path: Path
 ) -> None:
     environment("tinyfw")
     other = tmp_path / "other.tiny"
     other.write_text("tinyfw 1\n1.5\n-2\n4\n")
     model = zoo.convert(other, tmp_path / "other.onnx").path
-    with pytest.raises(MissingPackageError, match="'tinyfw' of Tiny framework has no onnxruntime"):
-        zoo.bisect(model, tiny, tmp_path / "reproducer")
+    found = zoo.bisect(model, tiny, tmp_path / "reproducer")
+    assert found.finding.error > 0
+    assert (found.reproducer / "model.onnx").is_file()
+
+
+def test_a_step_of_an_isolated_pipeline_is_named(environment: Environments, tmp_path: Path) -> None:
+    from sklearn.datasets import load_iris
+    from sklearn.decomposition import PCA
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    environment("sklearn-1.9")
+    rows, target = load_iris(return_X_y=True)
+    model = make_pipeline(StandardScaler(), PCA(2), LogisticRegression()).fit(rows, target)
+    (tmp_path / "model.pkl").write_bytes(pickle.dumps(model))
+    zoo.convert(tmp_path / "model.pkl", tmp_path / "model.onnx")
+    spoil(tmp_path / "model.onnx", (4, 2))
+    found = zoo.bisect(tmp_path / "model.onnx", tmp_path / "model.pkl", tmp_path / "out", isolated=True)
+    ran = found.report.environment
+    assert ran is not None
+    assert (ran.name, found.finding.layer, found.finding.layer_kind) == ("sklearn-1.9", "pca", "PCA")
 
 
 def test_several_files_share_a_warm_worker_of_python_3_9(

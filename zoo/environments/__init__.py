@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Optional, Union
 
 from zoo.environments import building, stored
-from zoo.environments.choosing import Wish, choose, need, satisfied
+from zoo.environments.choosing import Wish, choose, satisfied
 from zoo.environments.locks import Lock, find_lock, known_locks, need_lock
 from zoo.environments.matching import locks_for
 from zoo.environments.stored import Environment
@@ -32,7 +32,6 @@ __all__ = [
     "known_locks",
     "list",
     "locks_for",
-    "need",
     "remove",
 ]
 

@@ -94,16 +94,6 @@ def _listed(needs: tuple[str, ...]) -> str:
     return ", ".join(need.split("|")[0] for need in needs) or "their own environment"
 
 
-def need(environment: Environment, distribution: str, why: str) -> None:
-    """Raise `MissingPackageError` where an isolated environment does not hold `distribution`."""
-    lock = find_lock(environment.name) if environment.isolated else None
-    if lock is not None and distribution not in {pin.name for pin in lock.pins}:
-        raise MissingPackageError(
-            f"{why}, and the environment {environment.name!r} of {lock.title} has no {distribution}",
-            hint=_install_here(lock, "") or "There is no way to it for this framework.",
-        )
-
-
 def satisfied(lock: Lock) -> bool:
     """Whether the current environment has all that the lock says will do."""
     return not lacking(lock)
