@@ -36,15 +36,28 @@ def erfc(graph: Any, node: Any, name: str, args: Any) -> Any:
 
 
 def expm1(graph: Any, node: Any, name: str, args: Any) -> Any:
-    """``expm1(x) = exp(x) - 1``: the negative side of CELU."""
+    """``exp(x) - 1``, the negative side of CELU, by ``2 t / (1 - t)`` with ``t = tanh(x / 2)`` near zero.
+
+    Of x = 0.0005 the difference alone keeps three digits of seven.
+    """
     build = _replacing(graph, node)
-    return build.last("Sub", build.node("Exp", node.input[0]), build.constant(1))
+    x, one = node.input[0], build.constant(1)
+    half = build.node("Tanh", build.node("Div", x, build.constant(2)))
+    near = build.node("Div", build.node("Add", half, half), build.node("Sub", one, half))
+    far = build.node("Sub", build.node("Exp", x), one)
+    return build.last("Where", build.node("Less", build.node("Abs", x), one), near, far)
 
 
 def log1p(graph: Any, node: Any, name: str, args: Any) -> Any:
-    """``log1p(x) = log(1 + x)``."""
+    """``log(1 + x)``, scaled by what the sum lost of x: W. Kahan's way, HP-15C Advanced Functions, p. 193."""
     build = _replacing(graph, node)
-    return build.last("Log", build.node("Add", node.input[0], build.constant(1)))
+    x, one = node.input[0], build.constant(1)
+    total = build.node("Add", x, one)
+    kept = build.node("Sub", total, one)
+    logarithm = build.node("Log", total)
+    scaled = build.node("Mul", logarithm, build.node("Div", x, kept))
+    lost = build.node("Where", build.node("Equal", kept, build.constant(0)), x, scaled)
+    return build.last("Where", build.node("Equal", kept, x), logarithm, lost)
 
 
 def xlogy(graph: Any, node: Any, name: str, args: Any) -> Any:

@@ -51,7 +51,8 @@ def TRANSLATIONS() -> dict[Any, Any]:
 
     LogSigmoid comes as Log(Sigmoid(x)), which is −inf below about −17 (−104 in exact arithmetic it
     never is); −Softplus(−x) is the same function and finite. LogAddExp comes as Log(Exp(a) + Exp(b)),
-    which is infinite from 89 on. The median and the k-th value do not come at all.
+    which is infinite from 89 on. The median and the k-th value do not come at all. ``exp(x) - 1`` and
+    ``log(1 + x)`` lose small x; the formulas are those of `converters.tensorflow_operations`.
     """
     import torch
     from onnxscript import opset18 as op
@@ -65,6 +66,19 @@ def TRANSLATIONS() -> dict[Any, Any]:
         # Two infinities of one sign are NaN apart; equal ones are log 2 above either.
         same = op.Equal(self, other)
         return op.Add(larger, op.Softplus(op.Neg(op.Where(same, op.CastLike(0.0, self), apart))))
+
+    def expm1(self: Any) -> Any:
+        one = op.CastLike(1.0, self)
+        half = op.Tanh(op.Div(self, op.CastLike(2.0, self)))
+        near = op.Div(op.Add(half, half), op.Sub(one, half))
+        return op.Where(op.Less(op.Abs(self), one), near, op.Sub(op.Exp(self), one))
+
+    def log1p(self: Any) -> Any:
+        one = op.CastLike(1.0, self)
+        total = op.Add(self, one)
+        kept, logarithm = op.Sub(total, one), op.Log(total)
+        lost = op.Where(op.Equal(kept, op.CastLike(0.0, self)), self, op.Mul(logarithm, op.Div(self, kept)))
+        return op.Where(op.Equal(kept, self), logarithm, lost)
 
     def kthvalue(self: Any, k: int, dim: int = -1, keepdim: bool = False) -> Any:
         return smallest(self, op.Constant(value_ints=[k]), dim, keepdim)
@@ -84,6 +98,8 @@ def TRANSLATIONS() -> dict[Any, Any]:
     return {
         torch.ops.aten.log_sigmoid.default: log_sigmoid,
         torch.ops.aten.logaddexp.default: logaddexp,
+        torch.ops.aten.expm1.default: expm1,
+        torch.ops.aten.log1p.default: log1p,
         torch.ops.aten.kthvalue.default: kthvalue,
         torch.ops.aten.median.dim: median,
     }

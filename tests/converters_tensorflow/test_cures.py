@@ -54,6 +54,19 @@ def test_a_function_of_ours_is_right(function, tf, keras, converter):
     assert conversion.difference(7) < 1e-6
 
 
+@pytest.mark.parametrize("function", ["celu", "expm1", "log1p"])
+def test_what_is_near_zero_keeps_its_digits(function, tf, keras, converter):
+    functions = {"expm1": tf.math.expm1, "log1p": tf.math.log1p}
+    conversion = convert_live(
+        converter, calling(keras, functions.get(function) or getattr(keras.activations, function))
+    )
+    near = np.array([[-0.5, -5e-4, -1e-6, 3e-9, 0, 2e-7, 3e-4, 0.75]], np.float32)
+
+    ((_, expected, actual),) = conversion.both({next(iter(conversion.feeds(1))): near})
+
+    np.testing.assert_allclose(actual, expected, rtol=5e-7)
+
+
 def test_xlogy_is_zero_where_its_logarithm_is_infinite(tf, keras, converter):
     conversion = convert_live(converter, calling(keras, lambda x: tf.math.xlogy(x, x)))
     zeros = {"input": np.zeros((2, 8), np.float32)}

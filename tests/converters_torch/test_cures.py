@@ -75,6 +75,14 @@ def test_an_exponential_less_one_keeps_its_digits_near_zero(activation, route) -
     np.testing.assert_allclose(got["output"], expected["output"], rtol=1e-6)
 
 
+@pytest.mark.parametrize("function", [torch.expm1, torch.log1p], ids=["expm1", "log1p"])
+def test_what_is_near_zero_keeps_its_digits(function) -> None:
+    converted = convert(Formula(function), request(inputs=["x:float32[batch,4]"]))
+    values = np.array([[-0.5, -5e-4, 3e-9, 0], [0.75, 80, -1, np.inf]], dtype=np.float32)
+    got, expected = converted.got(x=values), converted.expected(x=values)
+    np.testing.assert_allclose(got["output"], expected["output"], rtol=1e-6)
+
+
 def test_the_sum_of_two_exponentials_has_a_logarithm_far_from_zero() -> None:
     module = Formula(lambda x: torch.logaddexp(x, -x))
     converted = convert(module, request(inputs=["x:float32[batch,4]"]))
