@@ -17,8 +17,9 @@ _GAMMA = 1.05070102214813232421875
 def keep_small_exponentials(model: onnx.ModelProto) -> None:
     """Write Elu, Selu and Celu, in place, so that they are right to the last bits near zero too.
 
-    Their kernels compute ``exp(x) - 1``: of x = -0.0005 three digits of seven are left, and layers without
-    a bias show it. PyTorch computes ``expm1(x)`` (TensorFlow does as ONNX), here ``2 t / (1 - t)`` of ``t = tanh(x / 2)``.
+    Their kernels compute ``exp(x) - 1``, as TensorFlow's do: of x = -0.0005 three digits of seven are left,
+    and layers without a bias show it. PyTorch computes ``expm1(x)``, here ``2 t / (1 - t)`` of
+    ``t = tanh(x / 2)``.
     """
     dtypes: Optional[dict[str, int]] = None
     for graph in graphs(model.graph):
