@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tests.classical.property.catalogue import Options
+from tests.classical.property.catalogue import SVM, Options
 
 SCALERS: dict[str, Options] = {
     "sklearn.preprocessing.StandardScaler": {"with_mean": (True, False), "with_std": (True, False)},
@@ -88,7 +88,7 @@ OTHERS: dict[str, Options] = {
         "contamination": ("auto", 0.2),
     },
     "sklearn.neighbors.LocalOutlierFactor": {"novelty": (True,), "n_neighbors": (2, 5)},
-    "sklearn.svm.OneClassSVM": _SVM,
+    "sklearn.svm.OneClassSVM": SVM,
     "sklearn.covariance.EllipticEnvelope": {"contamination": (0.1, 0.3)},
     **SCALERS,
 }

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from tests.classical.property import catalogue
+from tests.classical.property import catalogue, catalogue_steps
 from tests.classical.property.data import KINDS, TARGETS, TEXT_KINDS, Data, classes, numbers, table, texts
 
 Drawing = Any
@@ -72,7 +72,7 @@ def draws(draw: Drawing) -> Draw:
 
 def _last(task: str, outputs: int) -> dict[str, catalogue.Options]:
     if task == "other":
-        return catalogue.OTHERS
+        return catalogue_steps.OTHERS
     if task == "texts":
         return {
             k: v
@@ -93,13 +93,13 @@ def _estimator(draw: Drawing, known: dict[str, catalogue.Options]) -> tuple[str,
 @st.composite
 def _before(draw: Drawing, task: str, name: str) -> list[Any]:
     if task == "texts":
-        return [draw(_estimator(catalogue.VECTORIZERS))]
+        return [draw(_estimator(catalogue_steps.VECTORIZERS))]
     if "Isotonic" in name:
         return []
     count = draw(st.sampled_from((0, 0, 0, 1, 1, 2)))
     # What looks numbers up by equality stands first, where they are still those of the table.
-    later = {k: v for k, v in catalogue.SCALERS.items() if not k.endswith("Encoder")}
-    return [draw(_estimator(later if place else catalogue.SCALERS)) for place in range(count)]
+    later = {k: v for k, v in catalogue_steps.SCALERS.items() if not k.endswith("Encoder")}
+    return [draw(_estimator(later if place else catalogue_steps.SCALERS)) for place in range(count)]
 
 
 @st.composite

@@ -22,7 +22,7 @@ from converters.classical.answers import observed
 from converters.classical.layout import layout, rows
 
 Feeds = dict[str, np.ndarray]
-TURNS = 6
+TURNS = 16
 ROUNDED = (
     *("PCA", "TruncatedSVD", "FactorAnalysis", "KernelPCA", "Nystroem", "RBFSampler", "PowerTransformer"),
     *("QuantileTransformer", "FunctionTransformer", "Normalizer", "KNNImputer", "SplineTransformer"),
