@@ -6,7 +6,7 @@ from importlib.metadata import distribution
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Dict, List, Mapping, Tuple
 
-from converters import h2o_files, h2o_graph, h2o_trees, jvm
+from converters import h2o_files, h2o_graph, h2o_trees, h2o_xgboost, jvm
 from converters.classical.facts import jumps
 from zoo.errors import UnsupportedFileError, UnsupportedModelError, UsageError
 from zoo.records import ColumnDomain, Domain, Needs, Signature, SourceDescription, record
@@ -31,7 +31,7 @@ class H2OModel:
 
 
 class H2OConverter:
-    """Converts MOJOs of GBM, DRF, isolation forests, GLM and k-means."""
+    """Converts MOJOs of GBM, DRF, XGBoost, isolation forests, GLM and k-means."""
 
     framework: ClassVar[str] = "h2o"
     title: ClassVar[str] = "H2O"
@@ -108,6 +108,8 @@ def _columns(mojo: Mojo) -> Tuple[ColumnDomain, ...]:
     points: Dict[int, List[float]] = {}
     if mojo.algorithm in TREES:
         points = h2o_trees.forest(mojo).thresholds
+    elif mojo.algorithm == "xgboost":
+        points = h2o_xgboost.thresholds(mojo)
     elif mojo.algorithm == "kmeans":
         centres = np.array([mojo.numbers(f"center_{i}") for i in range(mojo.integer("center_num"))])
         if mojo.flag("standardize"):
@@ -132,7 +134,7 @@ def _notes(mojo: Mojo) -> Tuple[str, ...]:
         notes.append(
             f"the label is {mojo.classes[1]!r} from a probability of {mojo.real('default_threshold'):g} on"
         )
-    if mojo.classes is not None and mojo.class_count > 2 and mojo.algorithm in TREES:
+    if mojo.classes is not None and mojo.class_count > 2 and mojo.algorithm in (*TREES, "xgboost"):
         notes.append(_TIES[mojo.labelled, mojo.first_of_ties])
     if "calib_method" in mojo.info:
         notes.append("the calibrated probabilities, which H2O gives besides, are left out")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Callable, Dict, List, Tuple
 
-from converters import h2o_linear, h2o_trees
+from converters import h2o_linear, h2o_trees, h2o_xgboost
 from converters.classical import idioms
 from converters.classical.families.boosted import Boosted, sums
 from converters.classical.graph import Graph, Value
@@ -49,9 +49,14 @@ def _shapes(mojo: Mojo) -> List[Tuple[str, str, Tuple[int, ...]]]:
         ]
         return [(LABEL, "int64", ()), *found] if mojo.flag("output_anomaly_flag") else found
     if mojo.classes is None:
-        return [(VALUE, "float64", ())]
-    chances: List[Tuple[str, str, Tuple[int, ...]]] = [(PROBABILITIES, "float64", (len(mojo.classes),))]
+        return [(VALUE, _dtype(mojo), ())]
+    chances: List[Tuple[str, str, Tuple[int, ...]]] = [(PROBABILITIES, _dtype(mojo), (len(mojo.classes),))]
     return [(LABEL, "string", ()), *chances] if mojo.labelled else chances
+
+
+def _dtype(mojo: Mojo) -> str:
+    """XGBoost computes in float32; H2O writes the same numbers as float64."""
+    return "float32" if mojo.algorithm == "xgboost" else "float64"
 
 
 def written(mojo: Mojo, opset: int | None) -> onnx.ModelProto:
@@ -174,6 +179,15 @@ def _isolation(graph: Graph, x: Value, mojo: Mojo) -> Outputs:
     return found
 
 
+def _xgboost(graph: Graph, x: Value, mojo: Mojo) -> Outputs:
+    found = h2o_xgboost.answers(graph, x, mojo)
+    if mojo.classes is None:
+        return {VALUE: idioms.flat(graph, found)}
+    if mojo.class_count == 2:
+        found = idioms.concat(graph, [graph.sub(1.0, found), found])
+    return _classified(graph, found, _unbalanced(mojo))
+
+
 # --- classes ----------------------------------------------------------------------------------------
 
 
@@ -193,7 +207,7 @@ def _classified(graph: Graph, chances: Value, mojo: Mojo) -> Outputs:
         factors = [a / b if a and b else 1.0 for a, b in zip(before, after)]
         chances = _divided(graph, graph.mul(chances, np.array([factors])), count)
     if count == 2:
-        second = idioms.column(graph, chances, 1)
+        second = graph.cast(idioms.column(graph, chances, 1), "float64")
         index = graph.cast(graph.greater_equal(second, np.float64(mojo.real("default_threshold"))), "int64")
     else:
         index = idioms.argmax(graph, chances)
@@ -216,8 +230,12 @@ def _glm(graph: Graph, x: Value, mojo: Mojo) -> Outputs:
     mean = h2o_linear.mean(graph, x, mojo)
     if mojo.classes is None:
         return {VALUE: idioms.flat(graph, mean)}
-    plain = dataclasses.replace(mojo, info={**mojo.info, "balance_classes": "false"})
-    return _classified(graph, idioms.concat(graph, [graph.sub(1.0, mean), mean]), plain)
+    return _classified(graph, idioms.concat(graph, [graph.sub(1.0, mean), mean]), _unbalanced(mojo))
+
+
+def _unbalanced(mojo: Mojo) -> Mojo:
+    """A model whose algorithm does not correct its probabilities for balanced classes."""
+    return dataclasses.replace(mojo, info={**mojo.info, "balance_classes": "false"})
 
 
 def _kmeans(graph: Graph, x: Value, mojo: Mojo) -> Outputs:
@@ -264,6 +282,7 @@ WRITERS: Dict[str, Callable[[Graph, Value, Mojo], Outputs]] = {
     "gbm": _gbm,
     "drf": _drf,
     "isolationforest": _isolation,
+    "xgboost": _xgboost,
     "glm": _glm,
     "kmeans": _kmeans,
 }

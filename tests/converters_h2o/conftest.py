@@ -26,6 +26,7 @@ from h2o.estimators import (
     H2OIsolationForestEstimator,
     H2OKMeansEstimator,
     H2ORandomForestEstimator,
+    H2OXGBoostEstimator,
 )
 
 with socket.create_server(("127.0.0.1", 0)) as free:
@@ -56,6 +57,7 @@ frame = h2o.H2OFrame(
 )
 numbers, everything = ["a", "b", "c"], ["a", "b", "c", "colour", "town"]
 small = {"ntrees": 6, "max_depth": 4, "seed": 1}
+xgboost = H2OXGBoostEstimator
 tweedie, skipping = {"tweedie_variance_power": 1.5}, {"missing_values_handling": "skip"}
 gbm, forest, glm = H2OGradientBoostingEstimator, H2ORandomForestEstimator, H2OGeneralizedLinearEstimator
 models = {
@@ -75,6 +77,11 @@ models = {
     "glm_levels": (glm(lambda_=0.0, family="binomial", **skipping), ["a", "b", "colour"], "two"),
     "glm_three": (glm(family="multinomial", lambda_=0.001), everything, "three"),
     "glm_ordinal": (glm(family="ordinal", lambda_=0.001), numbers, "three"),
+    "xgboost_two": (xgboost(**small), everything, "two"),
+    "xgboost_three": (xgboost(**small), everything, "three"),
+    "xgboost_sparse": (xgboost(dmatrix_type="sparse", **small), everything, "y"),
+    "xgboost_poisson": (xgboost(distribution="poisson", **small), numbers, "count"),
+    "xgboost_dart": (xgboost(booster="dart", **small), numbers, "y"),
     "kmeans": (H2OKMeansEstimator(k=4, seed=1), everything, None),
     "kmeans_raw": (H2OKMeansEstimator(k=3, seed=1, standardize=False), numbers, None),
     "isolation": (H2OIsolationForestEstimator(ntrees=6, max_depth=5, seed=1), everything, None),
