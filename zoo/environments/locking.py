@@ -2,11 +2,14 @@
 
 With uv (on ``PATH``) the closure is resolved for all Pythons that the lock allows, with the hashes of all
 files that the index has of a version; without it by pip for the Python that is found, with one hash each.
+Either may have to run the ``setup.py`` of a package that exists as source only, to learn what it needs: the
+lock's `build_requirements` bound what that runs with.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -17,6 +20,7 @@ from pathlib import Path
 from zoo.environments.locks import ASKED, PINS, lock_folders, parse_pins, read_asked
 from zoo.environments.pythons import find_python
 from zoo.errors import EnvironmentBuildError, UsageError
+from zoo.records import record
 
 _HEAD = "# Written by `python -m zoo.environments.locking {name}` from {name}.toml: edit that.\n"
 
@@ -27,9 +31,11 @@ def relock(path: Path) -> Path:
     Raises `UsageError` for a wrong ``.toml`` and `EnvironmentBuildError` where nothing satisfies it.
     """
     asked = read_asked(path)
-    wanted = (*asked["requirements"], *asked.get("build_requirements", ()))
+    build = tuple(asked.get("build_requirements", ()))
+    variables = {**os.environ, **asked.get("variables", {})}
+    wanted = Wanted((*asked["requirements"], *build), build, asked["python"], variables)
     uv = shutil.which("uv")
-    text = _by_uv(uv, wanted, asked["python"]) if uv else _by_pip(wanted, asked["python"])
+    text = _by_uv(uv, wanted) if uv else _by_pip(wanted)
     pins = sorted(parse_pins(text), key=lambda pin: (pin.name, pin.version))
     for needed in ("numpy", "onnx"):
         if needed not in {pin.name for pin in pins}:
@@ -42,10 +48,20 @@ def relock(path: Path) -> Path:
     return target
 
 
-def _by_uv(uv: str, wanted: tuple[str, ...], python: str) -> str:
+@record
+class Wanted:
+    """Requirements, those of builds among them, for Pythons; `variables` are those of the processes."""
+
+    requirements: tuple[str, ...]
+    build: tuple[str, ...]
+    python: str
+    variables: dict[str, str]
+
+
+def _by_uv(uv: str, wanted: Wanted) -> str:
     from zoo.fetchers.pip_index import pip_config
 
-    lowest, *others = _minors(python)
+    lowest, *others = _minors(wanted.python)
     command = [
         uv,
         "pip",
@@ -60,15 +76,28 @@ def _by_uv(uv: str, wanted: tuple[str, ...], python: str) -> str:
     command += ["--universal"] if others else ["--python-platform", "x86_64-manylinux_2_28"]
     for place in pip_config().find_links:
         command += ["--find-links", place]
-    return _said([*command, "-"], "\n".join(wanted))
-
-
-def _by_pip(wanted: tuple[str, ...], python: str) -> str:
-    program = find_python(python).program
     with tempfile.TemporaryDirectory() as folder:
-        _said([str(program), "-m", "venv", folder])
+        command += ["--build-constraints", str(_listed(wanted.build, Path(folder)))]
+        return _said([*command, "-"], wanted.variables, "\n".join(wanted.requirements))
+
+
+def _by_pip(wanted: Wanted) -> str:
+    program = find_python(wanted.python).program
+    with tempfile.TemporaryDirectory() as folder:
+        _said([str(program), "-m", "venv", folder], wanted.variables)
+        # pip before 25.3 hands the first to its builds; the second is the name since then.
+        names = ("PIP_CONSTRAINT", "PIP_BUILD_CONSTRAINT")
+        bounded = {**wanted.variables, **dict.fromkeys(names, str(_listed(wanted.build, Path(folder))))}
         dry = [f"{folder}/bin/python", "-m", "pip", "install", "--dry-run", "--quiet", "--ignore-installed"]
-        return "".join(_from_report(json.loads(_said([*dry, "--report", "-", *wanted]))))
+        report = _said([*dry, "--report", "-", *wanted.requirements], bounded)
+        return "".join(_from_report(json.loads(report)))
+
+
+def _listed(requirements: tuple[str, ...], folder: Path) -> Path:
+    """A file with one requirement on each line."""
+    path = folder / "build-constraints.txt"
+    path.write_text("".join(f"{line}\n" for line in requirements), encoding="utf-8")
+    return path
 
 
 def _from_report(report: dict[str, list[dict[str, dict[str, dict[str, dict[str, str]]]]]]) -> Iterator[str]:
@@ -78,8 +107,8 @@ def _from_report(report: dict[str, list[dict[str, dict[str, dict[str, dict[str, 
         yield f"{found['name']}=={found['version']} --hash=sha256:{hashes['sha256']}\n"
 
 
-def _said(command: list[str], given: str | None = None) -> str:
-    done = subprocess.run(command, input=given, capture_output=True, text=True, check=False)
+def _said(command: list[str], variables: dict[str, str], given: str | None = None) -> str:
+    done = subprocess.run(command, input=given, env=variables, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         error = EnvironmentBuildError(f"{command[0]} found no versions: {done.stderr.strip()[-600:]}")
         error.detail = done.stderr
