@@ -87,6 +87,48 @@ SPREAD = 3.0
 """Standard deviations on both sides of the mean that are taken for the range of fitted data."""
 
 
+FADING = ("rbf", "laplacian")
+"""Kernels that are 0 far from the fitted points. Others show faults everywhere, and their sums cancel."""
+
+
+def around(points: Any, spread: Any = None) -> list[Feature]:
+    """Ranges about fitted points [S, F] (sparse or not), feature by feature: of the points and `spread`, or a
+    quarter of what they span, on both sides. What rows far from them show of a kernel or a centre is nothing.
+    """
+    import numpy as np
+
+    if not points.shape[0] or points.dtype.kind not in "fiu":
+        return unknown(points.shape[1])
+    low, high = (_dense(end(axis=0)) for end in (points.min, points.max))
+    span = (high - low) / 4
+    beyond = np.where(span > 0, span, np.maximum(np.abs(low), 1.0) / 4) if spread is None else spread
+    ends = np.broadcast_arrays(low - beyond, high + beyond)
+    return [ranged(Feature(), *pair) for pair in zip(*ends)]
+
+
+def _dense(row: Any) -> Any:
+    import numpy as np
+
+    return np.asarray(row.toarray() if hasattr(row, "toarray") else row, dtype=np.float64).ravel()
+
+
+def turning(coef: Any, intercept: Any) -> list[Feature]:
+    """Ranges about the points nearest to the origin where ``x @ coef.T + intercept`` is 0; coef is [K, F].
+
+    Nothing is known where those are as near as rows that are drawn without any knowledge.
+    """
+    import numpy as np
+
+    coef = np.asarray(coef, dtype=np.float64)
+    squares = (coef**2).sum(axis=1)
+    steps = -np.broadcast_to(np.ravel(intercept), squares.shape) / np.where(squares > 0, squares, np.nan)
+    points = steps[:, None] * coef
+    points = points[np.isfinite(points).all(axis=1)]
+    if not len(points) or np.abs(points).max() <= SPREAD:
+        return unknown(coef.shape[1])
+    return around(points, np.maximum(np.abs(points).max(axis=0), 1.0))
+
+
 def categories(values: Any) -> Feature:
     """A categorical feature from a fitted ``categories_[i]``: text or numbers, NaN and None apart."""
     import numpy as np

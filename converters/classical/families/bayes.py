@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from converters.classical import idioms
 from converters.classical.columns import Features, numeric
 from converters.classical.emit import Emitter
-from converters.classical.facts import Feature, categories, jumps, unknown
+from converters.classical.facts import SPREAD, Feature, around, categories, jumps, unknown
 from converters.classical.graph import Value
 from converters.classical.releases import variances
 
@@ -42,6 +42,11 @@ class NaiveBayes(Emitter):
 
 
 class GaussianNB(NaiveBayes):
+    def facts(self) -> list[Feature]:
+        import numpy as np
+
+        return around(self.estimator.theta_, SPREAD * np.sqrt(variances(self.estimator).max(axis=0)))
+
     def joint(self, X: Features) -> Value:
         import numpy as np
 

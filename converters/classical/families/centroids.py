@@ -7,15 +7,40 @@ refused where those distances cancel.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from converters.classical import idioms
 from converters.classical.columns import Features, numeric
 from converters.classical.emit import Emitter
+from converters.classical.facts import Feature, around
 from converters.classical.families import precision
 from converters.classical.families.distances import Metric, expanded, nearest, ranks
 from converters.classical.graph import Value
 
+if TYPE_CHECKING:
+    import numpy as np
+
+NEAR = 1e3
+"""Largest squared norm of a centroid, in deviations, for which the verifier looks about it."""
+
 
 class NearestCentroid(Emitter):
+    def facts(self) -> list[Feature]:
+        """Of centroids far from zero nothing is said: there rounding alone moves probabilities visibly."""
+        import numpy as np
+
+        source = self.estimator
+        far = np.max(np.sum(self._scaled(source.centroids_) ** 2, axis=1)) > NEAR
+        return super().facts() if far else around(source.centroids_)
+
+    def _scaled(self, rows: np.ndarray) -> np.ndarray:
+        """Divided by the deviations within classes."""
+        import numpy as np
+
+        deviation = getattr(self.estimator, "within_class_std_dev_", np.array(1.0))
+        scaled: np.ndarray = rows / np.where(deviation != 0, deviation, 1.0)
+        return scaled
+
     def predict(self, X: Features) -> Value:
         import numpy as np
 

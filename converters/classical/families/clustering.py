@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from converters.classical import idioms
 from converters.classical.columns import Features, Matrix, floats
 from converters.classical.emit import Emitter
+from converters.classical.facts import Feature, around
 from converters.classical.families.distances import expanded, nearest, nearest_centre
 from converters.classical.families.linear import dense
 from converters.classical.graph import Value
@@ -28,6 +29,9 @@ class Centres(Emitter):
     @property
     def centres(self) -> np.ndarray:
         return dense(self.estimator.cluster_centers_)
+
+    def facts(self) -> list[Feature]:
+        return around(self.centres)
 
     def predict(self, X: Features) -> Value:
         return nearest(self.graph, floats(self.graph, X).value, self.centres)

@@ -11,11 +11,19 @@ from __future__ import annotations
 from converters.classical import idioms
 from converters.classical.columns import Features, Matrix, floats, numeric
 from converters.classical.emit import Emitter
+from converters.classical.facts import SPREAD, Feature, around
 from converters.classical.families.linear import dense
 from converters.classical.graph import Value
 
 
-class PartialLeastSquares(Emitter):
+class Centred(Emitter):
+    """What is subtracted, and how far the fitted rows were from it."""
+
+    def facts(self) -> list[Feature]:
+        return around(dense(self.estimator._x_mean)[None], SPREAD * dense(self.estimator._x_std))
+
+
+class PartialLeastSquares(Centred):
     def predict(self, X: Features) -> Value:
         graph, source = self.graph, self.estimator
         matrix = floats(graph, X)
@@ -32,7 +40,7 @@ class PartialLeastSquares(Emitter):
         return Matrix(graph.matmul(value, rotations), rotations.shape[1])
 
 
-class PLSSVD(Emitter):
+class PLSSVD(Centred):
     def transform(self, X: Features) -> Matrix:
         graph, source = self.graph, self.estimator
         x = graph.cast(numeric(graph, X).value, "float64")

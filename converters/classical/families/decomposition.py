@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from converters.classical import idioms
 from converters.classical.columns import Features, Matrix, floats, numeric
 from converters.classical.emit import Emitter
-from converters.classical.facts import SPREAD, Feature, ranged
+from converters.classical.facts import FADING, SPREAD, Feature, around, ranged
 from converters.classical.families import precision
 from converters.classical.families.normalizing import centered
 from converters.classical.families.pairwise_similarity import kernel
@@ -119,6 +119,9 @@ class SparsePCA(Projection):
 
 
 class KernelPCA(Emitter):
+    def facts(self) -> list[Feature]:
+        return around(self.estimator.X_fit_) if self.estimator.kernel in FADING else super().facts()
+
     def transform(self, X: Features) -> Matrix:
         import numpy as np
 

@@ -14,11 +14,15 @@ from __future__ import annotations
 from converters.classical import idioms
 from converters.classical.columns import Features, Matrix, numeric
 from converters.classical.emit import Emitter
+from converters.classical.facts import Feature, around
 from converters.classical.families.linear import LinearClassifier
 from converters.classical.graph import Value
 
 
 class LinearDiscriminant(LinearClassifier):
+    def facts(self) -> list[Feature]:
+        return around(self.estimator.means_)
+
     def predict_proba(self, X: Features) -> Value:
         scores = self.product(X)
         if len(self.estimator.classes_) == 2:
@@ -45,6 +49,9 @@ class LinearDiscriminant(LinearClassifier):
 
 
 class QuadraticDiscriminant(Emitter):
+    def facts(self) -> list[Feature]:
+        return around(self.estimator.means_)
+
     def scores(self, X: Features) -> Value:
         """[N, classes]."""
         import numpy as np

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from converters.classical import idioms
 from converters.classical.columns import Features, numeric
 from converters.classical.emit import Emitter, emit
+from converters.classical.facts import FADING, Feature, around
 from converters.classical.families import precision
 from converters.classical.families.error_function import erf
 from converters.classical.families.kernel_functions import between, diagonal, pairwise
@@ -50,6 +51,12 @@ class Regressor(Emitter):
         mean = graph.add(graph.mul(mean, np.asarray(source._y_train_std)), np.asarray(source._y_train_mean))
         flat = source.alpha_.ndim > 1 and source.alpha_.shape[1] == 1
         return idioms.flat(graph, mean) if flat else mean
+
+    def facts(self) -> list[Feature]:
+        import numpy as np
+
+        rows = getattr(self.estimator, "X_train_", None)
+        return super().facts() if rows is None else around(np.asarray(rows))
 
 
 class BinaryLaplace(Emitter):
@@ -101,8 +108,19 @@ class Classifier(Emitter):
             raise self.refuse("one_vs_one gives no probabilities, in scikit-learn neither")
         return emit(self.graph, self.estimator.base_estimator_, "predict_proba", X, "base_estimator_")
 
+    def facts(self) -> list[Feature]:
+        import numpy as np
+
+        base = self.estimator.base_estimator_
+        parts = getattr(base, "estimators_", [base])
+        rows = [np.asarray(part.X_train_) for part in parts if hasattr(part, "X_train_")]
+        return around(np.concatenate(rows))
+
 
 class KernelRidge(Emitter):
+    def facts(self) -> list[Feature]:
+        return around(self.estimator.X_fit_) if self.estimator.kernel in FADING else super().facts()
+
     def predict(self, X: Features) -> Value:
         import numpy as np
 

@@ -27,13 +27,13 @@ from typing import TYPE_CHECKING, Any
 from converters.classical import idioms
 from converters.classical.columns import Features, floats, numeric
 from converters.classical.emit import Emitter, emit, emitter
+from converters.classical.facts import Feature, turning
 from converters.classical.graph import Value
 from converters.classical.releases import has_parameter
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from converters.classical.facts import Feature
     from converters.classical.graph import Graph
 
 
@@ -103,6 +103,9 @@ class LinearClassifier(Linear):
         """Whether there is one score: for classes_[1] against classes_[0]."""
         coef = dense(self.estimator.coef_)
         return coef.ndim == 1 or coef.shape[0] == 1
+
+    def facts(self) -> list[Feature]:
+        return turning(dense(self.estimator.coef_).reshape(-1, self.width), self.estimator.intercept_)
 
     def decision_function(self, X: Features) -> Value:
         scores = self.product(X)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from converters.classical import idioms
 from converters.classical.columns import Features, floats
 from converters.classical.emit import Emitter
+from converters.classical.facts import SPREAD, Feature, around
 from converters.classical.graph import Value
 
 if TYPE_CHECKING:
@@ -21,6 +22,17 @@ if TYPE_CHECKING:
 
 
 class Mixture(Emitter):
+    def facts(self) -> list[Feature]:
+        import numpy as np
+
+        source = self.estimator
+        spreads = np.asarray(source.covariances_)
+        if source.covariance_type in ("full", "tied"):
+            spreads = np.diagonal(spreads, axis1=-2, axis2=-1)
+        if source.covariance_type == "spherical":
+            spreads = spreads[:, None]
+        return around(source.means_, SPREAD * np.sqrt(np.atleast_2d(spreads).max(axis=0)))
+
     def weighted(self, X: Features) -> Value:
         """Log weights plus log densities, [N, components]."""
         import numpy as np

@@ -10,10 +10,17 @@ from __future__ import annotations
 from converters.classical import idioms
 from converters.classical.columns import Features, numeric
 from converters.classical.emit import Emitter
+from converters.classical.facts import SPREAD, Feature, around
 from converters.classical.graph import Value
 
 
 class EllipticEnvelope(Emitter):
+    def facts(self) -> list[Feature]:
+        import numpy as np
+
+        source = self.estimator
+        return around(source.location_[None], SPREAD * np.sqrt(np.diag(source.covariance_)))
+
     def score_samples(self, X: Features) -> Value:
         import numpy as np
 

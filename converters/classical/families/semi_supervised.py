@@ -11,6 +11,7 @@ from __future__ import annotations
 from converters.classical import idioms
 from converters.classical.columns import Features, Matrix, numeric
 from converters.classical.emit import Emitter
+from converters.classical.facts import Feature, around
 from converters.classical.families.kernel_functions import pairwise
 from converters.classical.families.linear import dense
 from converters.classical.families.neighbours import Neighbours
@@ -18,6 +19,9 @@ from converters.classical.graph import Value
 
 
 class Propagation(Emitter):
+    def facts(self) -> list[Feature]:
+        return around(self.estimator.X_)
+
     def predict_proba(self, X: Features) -> Value:
         graph, source = self.graph, self.estimator
         x, points, shares = numeric(graph, X).value, dense(source.X_), dense(source.label_distributions_)

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from converters.classical import idioms
 from converters.classical.columns import Features, numeric
 from converters.classical.emit import Emitter
+from converters.classical.facts import FADING, Feature, around
 from converters.classical.families import precision
 from converters.classical.families.distances import summed
 from converters.classical.families.linear import dense
@@ -40,6 +41,11 @@ MOST_LOST = 1e-6
 
 class SupportVectors(Emitter):
     """Kernels and decisions of all five."""
+
+    def facts(self) -> list[Feature]:
+        if self.estimator.kernel not in FADING:
+            return super().facts()
+        return around(self.estimator.support_vectors_)
 
     def kernel(self, X: Features) -> Value:
         """[N, support vectors] float64."""
