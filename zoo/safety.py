@@ -200,12 +200,10 @@ def _nothing(path: Path, detection: Detection) -> list[str]:
     return []
 
 
+_PICKLED = ("sklearn", "xgboost", "lightgbm", "catboost", "numpy", "statsmodels", "chainer", "paddle")
+
 _AUDITS: dict[tuple[str, str], Audit] = {
-    **{
-        (framework, kind): _pickle
-        for framework in ("sklearn", "xgboost", "lightgbm", "catboost", "numpy", "statsmodels")
-        for kind in ("pickle", "joblib")
-    },
+    **{(framework, kind): _pickle for framework in _PICKLED for kind in ("pickle", "joblib")},
     ("xgboost", "json"): _nothing,
     ("xgboost", "ubj"): _nothing,
     ("xgboost", "binary_old"): _nothing,

@@ -149,3 +149,36 @@ def test_a_custom_class_is_named(tmp_path: Path) -> None:
 
 class Detached:
     pass
+
+
+def chain(*more: str) -> bytes:
+    """The names in a pickled Linear of Chainer, and `more`, each called without arguments."""
+    first = ("chainer.links.connection.linear Linear", "chainer.variable _recover_parameter", "builtins set")
+    calls = [f"c{name.replace(' ', chr(10))}\n)R0".encode() for name in (*first, *more)]
+    return b"".join(calls) + b"N."
+
+
+def test_a_chain_of_chainers_own_links_is_allowed(tmp_path: Path) -> None:
+    (tmp_path / "m").write_bytes(
+        chain("chainer.links.rnn.lstm LSTM", "chainer.functions.activation.relu relu")
+    )
+    detection = detect(tmp_path / "m")
+    assert (detection.framework, detection.kind) == ("chainer", "pickle")
+    assert assess(tmp_path / "m", detection) == Assessment("allowed")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "posix system",
+        "chainer.links.caffe.caffe_function CaffeFunction",
+        "chainer.links.model.vision.vgg VGG16Layers",
+        "chainer.serializers.npz load_npz",
+        "chainer.dataset.download cached_download",
+        "nets Pictures",
+    ],
+)
+def test_a_chain_that_names_more_is_not_allowed_and_the_name_is_told(name: str, tmp_path: Path) -> None:
+    (tmp_path / "m").write_bytes(chain(name))
+    verdict = assess(tmp_path / "m", detect(tmp_path / "m"))
+    assert verdict.reasons == (f"names {name.replace(' ', '.')}",)
