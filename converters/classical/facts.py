@@ -91,16 +91,16 @@ FADING = ("rbf", "laplacian")
 """Kernels that are 0 far from the fitted points. Others show faults everywhere, and their sums cancel."""
 
 
-def around(points: Any, spread: Any = None) -> list[Feature]:
-    """Ranges about fitted points [S, F] (sparse or not), feature by feature: of the points and `spread`, or a
-    quarter of what they span, on both sides. What rows far from them show of a kernel or a centre is nothing.
+def around(points: Any, spread: Any = None, share: float = 0.25) -> list[Feature]:
+    """Ranges about fitted points [S, F] (sparse or not), feature by feature: of the points and, on both sides,
+    `spread`, or that `share` of what they span. Rows far away show nothing of a centre or a fading kernel.
     """
     import numpy as np
 
     if not points.shape[0] or points.dtype.kind not in "fiu":
         return unknown(points.shape[1])
     low, high = (_dense(end(axis=0)) for end in (points.min, points.max))
-    span = (high - low) / 4
+    span = (high - low) * share
     beyond = np.where(span > 0, span, np.maximum(np.abs(low), 1.0) / 4) if spread is None else spread
     ends = np.broadcast_arrays(low - beyond, high + beyond)
     return [ranged(Feature(), *pair) for pair in zip(*ends)]

@@ -31,7 +31,7 @@ class NearestCentroid(Emitter):
 
         source = self.estimator
         far = np.max(np.sum(self._scaled(source.centroids_) ** 2, axis=1)) > NEAR
-        return super().facts() if far else around(source.centroids_)
+        return super().facts() if far else around(source.centroids_, share=1.0)
 
     def _scaled(self, rows: np.ndarray) -> np.ndarray:
         """Divided by the deviations within classes."""

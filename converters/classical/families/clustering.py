@@ -31,7 +31,7 @@ class Centres(Emitter):
         return dense(self.estimator.cluster_centers_)
 
     def facts(self) -> list[Feature]:
-        return around(self.centres)
+        return around(self.centres, share=1.0)
 
     def predict(self, X: Features) -> Value:
         return nearest(self.graph, floats(self.graph, X).value, self.centres)

@@ -21,7 +21,7 @@ from converters.classical.graph import Value
 
 class LinearDiscriminant(LinearClassifier):
     def facts(self) -> list[Feature]:
-        return around(self.estimator.means_)
+        return around(self.estimator.means_, share=1.0)
 
     def predict_proba(self, X: Features) -> Value:
         scores = self.product(X)
@@ -50,7 +50,7 @@ class LinearDiscriminant(LinearClassifier):
 
 class QuadraticDiscriminant(Emitter):
     def facts(self) -> list[Feature]:
-        return around(self.estimator.means_)
+        return around(self.estimator.means_, share=1.0)
 
     def scores(self, X: Features) -> Value:
         """[N, classes]."""
