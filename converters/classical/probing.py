@@ -164,7 +164,16 @@ def _typical(found: Layout, index: int, number: float | None) -> Any:
         return domain.texts[0] if domain.texts else "text"
     if number is not None:
         return number
-    return domain.values[len(domain.values) // 2] if domain.values else 0.0
+    typical = domain.values[len(domain.values) // 2] if domain.values else 0.0
+    return _within(typical, dtype) if dtype.startswith(("int", "uint")) else typical
+
+
+def _within(number: float, dtype: str) -> int:
+    """The nearest whole number that the dtype holds."""
+    import numpy as np
+
+    limits = np.iinfo(dtype)
+    return int(min(max(number, limits.min), limits.max))
 
 
 def _dtype(found: Layout, index: int) -> str:

@@ -66,6 +66,11 @@ def test_several_labels_have_a_probability_each() -> None:
     assert_same(classifier(loss_function="MultiLogloss").fit(data.X, data.LABELS), data.X)
 
 
+def test_a_focal_loss_has_the_logistic_link() -> None:
+    loss = "Focal:focal_alpha=0.5;focal_gamma=2"
+    assert_same(classifier(loss_function=loss).fit(data.X, data.LABELS[:, 0]), data.X)
+
+
 def test_cross_entropy_answers_a_share() -> None:
     assert_same(classifier(loss_function="CrossEntropy").fit(data.X, data.SHARE), data.X)
 

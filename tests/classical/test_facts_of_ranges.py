@@ -28,8 +28,10 @@ from zoo.verification.search import decision_feeds
 FAR, SCALE = np.array([5000.0, -4000.0, 3000.0]), 20.0
 """Of the columns that all models are fitted on."""
 GAMMA = 1 / (2 * SCALE**2)
-SEEN = 1e-6
-"""Share of an output's largest element by which a fault must move it."""
+SEEN, ON_THE_LINE = 1e-6, 0.02
+"""Share of an output's largest element by which a fault must move it, and of a case's labels: rows that lie
+on a decision to the last bit turn by rounding.
+"""
 
 
 def rows() -> np.ndarray:
@@ -62,7 +64,7 @@ def _feeds(description: SourceDescription, predict: Callable[[Feeds], Feeds]) ->
 
 def _differs(actual: Feeds, expected: Feeds) -> bool:
     for name, wanted in expected.items():
-        if wanted.dtype.kind != "f" and not np.array_equal(actual[name], wanted):
+        if wanted.dtype.kind != "f" and np.mean(actual[name] != wanted) > ON_THE_LINE:
             return True
         if wanted.dtype.kind == "f":
             bound = SEEN * np.abs(wanted).max(initial=0.0)

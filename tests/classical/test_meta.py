@@ -28,7 +28,7 @@ from sklearn.model_selection import (
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import PowerTransformer, QuantileTransformer, StandardScaler
 from sklearn.semi_supervised import SelfTrainingClassifier
 from sklearn.svm import SVC, LinearSVC
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
@@ -184,6 +184,28 @@ def test_transformed_targets(pair: tuple[Any, Any], X: np.ndarray) -> None:
 def test_scaled_targets(X: np.ndarray) -> None:
     assert_same(TransformedTargetRegressor(Ridge(), transformer=StandardScaler()).fit(X, X[:, 0] * 9), X)
     assert_same(TransformedTargetRegressor(Ridge(), transformer=StandardScaler()).fit(X, X[:, :2] * 9), X)
+
+
+SHAPED = [
+    PowerTransformer(),
+    PowerTransformer(standardize=False),
+    PowerTransformer(method="box-cox"),
+    QuantileTransformer(n_quantiles=30),
+    QuantileTransformer(n_quantiles=30, output_distribution="normal"),
+]
+
+
+@pytest.mark.parametrize("transformer", SHAPED, ids=str)
+@pytest.mark.parametrize("regressor", [Ridge(), DecisionTreeRegressor(max_depth=4, random_state=0)], ids=str)
+def test_targets_of_another_shape(transformer: Any, regressor: Any, X: np.ndarray) -> None:
+    y = np.exp(X[:, 0] + X[:, 1] / 3).round(2) + 0.01
+    model = TransformedTargetRegressor(regressor, transformer=transformer).fit(X, y)
+    assert_same(model, X, Options(rtol=1e-10))
+
+
+def test_targets_that_are_skewed_to_the_left(X: np.ndarray) -> None:
+    model = TransformedTargetRegressor(Ridge(), transformer=PowerTransformer())
+    assert_same(model.fit(X, -np.exp(X[:, 0]) - X[:, 1]), X, Options(rtol=1e-10))
 
 
 def test_targets_through_python_code_are_refused(X: np.ndarray) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn import neighbors as nb
+from sklearn.pipeline import make_pipeline
 
 from tests.classical.harness import Options, assert_same, assert_same_or_refused
 from zoo.records import TensorSpec
@@ -85,6 +86,17 @@ def test_gaps_are_left_out_of_distances(X: np.ndarray) -> None:
     model = nb.KNeighborsRegressor(3, metric="nan_euclidean").fit(rows, np.nan_to_num(rows[:, 0]))
     far = ("zeros", "large", "threshold", "below", "above", "below32", "above32", "missing", "all-missing")
     assert_same(model, rows * 1.01, Options(rtol=1e-9, skip=far))
+
+
+def test_distances_left_out_of_a_sparse_matrix_are_refused(X: np.ndarray) -> None:
+    near = nb.KNeighborsTransformer(n_neighbors=6, mode="distance")
+    model = make_pipeline(near, nb.KNeighborsClassifier(3, metric="precomputed")).fit(X, labels(X))
+    assert "what it leaves out is not 0" in assert_same_or_refused(model, X)
+
+
+def test_precomputed_distances_of_a_dense_matrix(X: np.ndarray) -> None:
+    apart = np.linalg.norm(X[:, None] - X[None], axis=2)
+    assert_same(nb.KNeighborsClassifier(3, metric="precomputed").fit(apart, labels(X)), apart)
 
 
 def test_counts_of_flags_under_argpartition_are_refused() -> None:

@@ -175,13 +175,27 @@ FUNCTIONS = [
     np.sinh,
 ]
 FUNCTIONS += [np.log10, np.log2, np.reciprocal, np.trunc, np.negative, np.cosh, np.exp2, np.tanh, np.floor]
-FUNCTIONS += [np.deg2rad, np.cos]
+FUNCTIONS += [np.deg2rad, np.cos, np.arctan, np.arcsinh, np.cbrt, np.isnan, np.isfinite, np.isinf]
+FUNCTIONS += [np.nan_to_num]
 
 
 @DTYPES
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.__name__)
 def test_functions_of_numpy(function, dtype, matrix) -> None:
     same(FunctionTransformer(function), matrix[:, :3], dtype)
+
+
+@DTYPES
+@pytest.mark.parametrize(
+    ("function", "given"),
+    [
+        (np.clip, {"a_min": -0.5, "a_max": 1}),
+        (np.clip, {"a_min": 0.1, "a_max": None}),
+        (np.nan_to_num, {"nan": -3.0, "posinf": 9.0}),
+    ],
+)
+def test_functions_of_numpy_with_numbers_beside_the_rows(function, given, dtype, matrix) -> None:
+    same(FunctionTransformer(function, kw_args=given), matrix[:, :3], dtype)
 
 
 def test_functions_of_a_frame_with_whole_numbers(matrix) -> None:

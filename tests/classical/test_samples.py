@@ -112,6 +112,8 @@ def test_texts_are_a_sample(tmp_path: Path) -> None:
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "int32"])
 def test_narrow_whole_numbers_that_pass_through_come_out_as_int64(dtype: str) -> None:
     rows = (ROWS * 3).astype(np.int8).astype(dtype)
+    model = make_pipeline(StandardScaler(), LogisticRegression()).fit(rows, FLAGS)
+    assert SklearnConverter().describe(model, sampled(rows)).signature.inputs[0].dtype == dtype
     model = FunctionTransformer().fit(rows)
     got = run(session_of(SklearnConverter().convert(model, sampled(rows))), {"X": rows})
     np.testing.assert_array_equal(got["transformed"], rows.astype(np.int64))

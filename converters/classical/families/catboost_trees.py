@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from converters.classical.graph import Value
 
-BINARY = {"Logloss", "CrossEntropy"}
+BINARY = {"Logloss", "CrossEntropy", "Focal"}
 PER_CLASS = {"MultiClassOneVsAll", "MultiLogloss", "MultiCrossEntropy"}
 CLASSIFYING = BINARY | PER_CLASS | {"MultiClass"}
 LARGEST = 3.4e38

@@ -2,12 +2,19 @@
 
 Source: sklearn/preprocessing/{_function_transformer,_data}.py (1.9). Scalers multiply, then add;
 MinMaxScaler subtracts `min_` and divides. A FunctionTransformer's inverse is known where it is one of
-numpy's own functions listed here.
+numpy's own functions listed here. PowerTransformer undoes its scaler, then the power in float64;
+QuantileTransformer interpolates the quantiles at the shares (normal: at their cumulative distribution), of
+which those within 1e-7 of the ends are the ends.
 """
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
+
+from converters.classical import idioms
+from converters.classical.families import error_function, special
+from converters.classical.families.quantile import THRESHOLD, interpolated
 
 if TYPE_CHECKING:
     from converters.classical.graph import Graph, Value
@@ -35,7 +42,67 @@ def inverse_of(graph: Graph, transformer: Any, y: Value) -> Value:
         for _, step in reversed(transformer.steps):
             y = y if step in (None, "passthrough") else inverse_of(graph, step, y)
         return y
+    if kind in _BY_COLUMN:
+        parts = [
+            _BY_COLUMN[kind](graph, transformer, idioms.take_columns(graph, start, [i]), i)
+            for start in [_unscaled(graph, transformer, y)]
+            for i in range(int(transformer.n_features_in_))
+        ]
+        return graph.cast(idioms.concat(graph, parts), y.dtype)
     raise graph.refuse(f"the inverse of {type(transformer).__name__} has no converter")
+
+
+def _unscaled(graph: Graph, transformer: Any, y: Value) -> Value:
+    """What a PowerTransformer's scaler undoes first."""
+    return inverse_of(graph, transformer._scaler, y) if getattr(transformer, "standardize", False) else y
+
+
+def _power_undone(graph: Graph, transformer: Any, y: Value, index: int) -> Value:
+    power, y = float(transformer.lambdas_[index]), graph.cast(y, "float64")
+    if transformer.method == "box-cox":
+        logs = graph.div(special.log1p(graph, graph.mul(y, power)), power) if power else y
+        return graph.op("Exp", logs)
+    # Each side only sees numbers of its own: the other's powers may be NaN.
+    up, down = graph.maximum(y, 0.0), graph.op("Neg", graph.minimum(y, 0.0))
+    above = _raised(graph, up, power)
+    below = graph.op("Neg", _raised(graph, down, 2.0 - power))
+    found = graph.where(graph.greater_equal(y, 0), above, below)
+    return graph.where(idioms.is_nan(graph, y), y, found)
+
+
+def _raised(graph: Graph, x: Value, power: float) -> Value:
+    """The number of which x is the Yeo-Johnson transform, of x not below 0."""
+    if abs(power) < SPACING:
+        return graph.sub(graph.op("Exp", x), 1.0)
+    return graph.sub(graph.pow(graph.add(graph.mul(x, power), 1.0), 1.0 / power), 1.0)
+
+
+SPACING = 2.220446049250313e-16
+"""numpy.spacing(1)."""
+
+
+def _quantile_undone(graph: Graph, transformer: Any, y: Value, index: int) -> Value:
+    quantiles, y = transformer.quantiles_[:, index], graph.cast(y, "float64")
+    normal = transformer.output_distribution == "normal"
+    share = _normal_shares(graph, y) if normal else y
+    found = interpolated(graph, share, transformer.references_, quantiles)
+    last = graph.greater(graph.add(share, THRESHOLD), 1.0) if normal else graph.equal(share, 1)
+    first = graph.less(graph.sub(share, THRESHOLD), 0.0) if normal else graph.equal(share, 0)
+    found = graph.where(last, float(quantiles[-1]), found)
+    found = graph.where(first, float(quantiles[0]), found)
+    return graph.where(idioms.is_nan(graph, y), y, found)
+
+
+def _normal_shares(graph: Graph, y: Value) -> Value:
+    """scipy's ndtr, to an ulp of 1: shares are only interpolated at."""
+    erf = error_function.erf(graph, graph.mul(y, math.sqrt(0.5)))
+    return graph.mul(graph.add(erf, 1.0), 0.5)
+
+
+_BY_COLUMN = {
+    "sklearn.PowerTransformer": _power_undone,
+    "sklearn.QuantileTransformer": _quantile_undone,
+}
 
 
 def applied(graph: Graph, function: Any, x: Value, arguments: Any = None) -> Value:

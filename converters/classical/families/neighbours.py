@@ -54,6 +54,11 @@ class Neighbours(Emitter):
         """[N, S] float64."""
         matrix = numeric(self.graph, X)
         if self.estimator.effective_metric_ == "precomputed":
+            if matrix.sparse or hasattr(self.estimator._fit_X, "toarray"):
+                raise self.refuse(
+                    "precomputed distances in a sparse matrix: what it leaves out is not 0",
+                    "Search by the classifier's or regressor's own metric instead of a transformer's graph.",
+                )
             return self.graph.cast(matrix.value, "float64")
         brute = self.estimator._fit_method == "brute"
         if brute and self.metric.name in ("euclidean", "l2", "sqeuclidean"):
