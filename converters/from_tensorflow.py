@@ -13,7 +13,7 @@ from converters import tensorflow_keras, tensorflow_models, tensorflow_saved_mod
 from converters.tensorflow_graphs import as_onnx
 from converters.tensorflow_layers import layers
 from converters.tensorflow_layouts import channel_last, is_channel_first
-from converters.tensorflow_programs import Program, run, trace
+from converters.tensorflow_programs import Program, arithmetic, run, trace
 from converters.tensorflow_runtime import tensorflow, tf2onnx, versions
 from zoo.errors import ConversionError, UnsupportedFileError
 from zoo.records import SourceDescription, record
@@ -61,7 +61,12 @@ class TensorFlowConverter:
     def describe(self, model: Any, request: ConversionRequest) -> SourceDescription:
         """Signature and versions. Raises `MissingInputError` where an input's rank is not recorded."""
         loaded = self._loaded(model, request.inputs)
-        return SourceDescription(loaded.program.signature, versions=versions(), notes=loaded.source.notes)
+        return SourceDescription(
+            loaded.program.signature,
+            versions=versions(),
+            notes=loaded.source.notes,
+            arithmetic=arithmetic(loaded.program),
+        )
 
     def convert(self, model: Any, request: ConversionRequest) -> onnx.ModelProto:
         """The model as ONNX at opset 17, or at the requested one from 13 to 18."""

@@ -57,6 +57,7 @@ class TorchConverter:
             versions=_versions(),
             notes=study.notes,
             axes=study.axes,
+            arithmetic=as_torch_model(model).arithmetic,
         )
 
     def predict_precise(self, model: Any, feeds: Mapping[str, np.ndarray]) -> Optional[Tensors]:

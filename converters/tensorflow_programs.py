@@ -67,6 +67,18 @@ def trace(
     return Program(concrete, (owner, call), Signature(tuple(specs), tuple(outputs)))
 
 
+def arithmetic(program: Program) -> str | None:
+    """The 16-bit format that any operation computes in, as under a policy of mixed precision."""
+    from itertools import chain
+
+    definition = program.concrete.graph.as_graph_def()
+    inner = (function.node_def for function in definition.library.function)
+    types = tensorflow().dtypes
+    found = {node.attr[key].type for node in chain(definition.node, *inner) for key in ("T", "dtype", "DstT")}
+    coarse = (types.bfloat16, types.float16)
+    return next((kind.name for kind in coarse if kind.as_datatype_enum in found), None)
+
+
 def run(program: Program, feeds: Mapping[str, np.ndarray]) -> Tensors:
     """The source's answer to `feeds`; text is a numpy unicode array on both sides."""
     import numpy as np

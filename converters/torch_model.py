@@ -101,6 +101,12 @@ class TorchModel:
         weight = self._weight()
         return None if weight is None else str(weight.dtype).replace("torch.", "")
 
+    @property
+    def arithmetic(self) -> Optional[str]:
+        """``"bfloat16"`` or ``"float16"`` where some weights are in it."""
+        dtypes = {str(weight.dtype).replace("torch.", "") for weight in self.module.parameters()}
+        return next((name for name in ("bfloat16", "float16") if name in dtypes), None)
+
 
 def as_torch_model(model: Any) -> TorchModel:
     """`model` itself, or a live module or exported program wrapped as one."""

@@ -279,6 +279,8 @@ class SourceDescription:
     notes: tuple[str, ...] = ()
     axes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     """Sizes of a dynamic axis that the source is known to accept, such as ``{"height": (64, 96)}``."""
+    arithmetic: Optional[str] = None
+    """``"float16"`` or ``"bfloat16"``, where parts are computed in it whatever the outputs are."""
 
 
 @record

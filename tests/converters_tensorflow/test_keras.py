@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -119,6 +120,18 @@ def test_a_live_model_is_exported_without_a_file(keras, converter):
     conversion = convert_live(converter, bidirectional_gru(keras))
 
     assert conversion.difference(3, 5) < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("policy", "told"), [("mixed_float16", "float16"), ("mixed_bfloat16", "bfloat16"), ("float32", None)]
+)
+def test_what_is_computed_in_sixteen_bits_is_told(policy, told, keras, converter):
+    layers = [keras.layers.Dense(4, dtype=policy), keras.layers.Dense(2, dtype="float32")]
+    model = keras.Sequential([keras.Input((8,)), *layers])
+
+    described = converter.describe(model, request(Path("live"), "tensorflow", "live"))
+
+    assert described.arithmetic == told
 
 
 def test_a_live_tf_function_keeps_its_keys(tf, converter):

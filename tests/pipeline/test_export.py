@@ -44,6 +44,26 @@ def test_a_live_torch_module_keeps_a_dynamic_batch(tmp_path: Path) -> None:
     assert next(iter(outputs.values())).shape == (5, 2)
 
 
+def test_parts_in_sixteen_bits_are_judged_by_their_rounding(tmp_path: Path) -> None:
+    import torch
+
+    class Mixed(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.last = torch.nn.Linear(8, 16).half(), torch.nn.Linear(16, 4)
+
+        def forward(self, x: object) -> object:
+            return self.last(self.first(x.half()).float().relu())
+
+    torch.manual_seed(0)
+    module = Mixed().eval()
+    exported = zoo.export(module, torch.randn(3, 8), tmp_path / "mixed.onnx")
+    rows = np.random.default_rng(0).normal(size=(300, 8)).astype(np.float32)
+    with torch.no_grad():
+        expected = module(torch.from_numpy(rows)).numpy()
+    assert np.abs(zoo.load(exported.path)(rows)["output"] - expected).max() < 5e-3
+
+
 def test_what_no_converter_knows_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"builtins\.dict"):
         zoo.export({}, np.zeros(3), tmp_path / "x.onnx")

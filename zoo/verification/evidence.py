@@ -80,7 +80,7 @@ def judge(
     policy = replace(
         policy,
         tolerance_class=policy.tolerance_class or class_of(description),
-        precision=policy.precision or _said(source, ARITHMETIC_FILE, PRECISIONS),
+        precision=policy.precision or description.arithmetic or _said(source, ARITHMETIC_FILE, PRECISIONS),
     )
     criteria = Criteria(description.roles, policy, noise_levels(source, scales), scales)
     asked = [file for file in source.cases.cases if not _refused_empty(file, ran)]
