@@ -20,11 +20,13 @@ _LOWEST_LOGIT = -64.0
 
 
 def cured(model: onnx.ModelProto, program: Any) -> None:
-    """Put GELU by tanh, logsigmoid and log_softmax right in `model`, which came from `program`.
+    """Put GELU by tanh, hardtanh, logsigmoid and log_softmax right in `model`, which came from `program`.
 
     Raises `UnsupportedModelError` where they cannot be told from other parts of the graph.
     """
     _cure_gelus(model.graph, [op.attrs()["approximate"] for op in _all(program, "gelu")])
+    limits = [(op.attrs()["t_min"], op.attrs()["t_max"]) for op in _all(program, "hardtanh")]
+    _cure_hardtanhs(model.graph, limits)
     _cure_log_sigmoids(model.graph, len(_all(program, "logsigmoid")))
     _cure_log_softmaxes(model)
 
@@ -123,6 +125,25 @@ def _replace(graph: onnx.GraphProto, old: list[Any], new: list[Any]) -> None:
     copies = [type(node).FromString(node.SerializeToString()) for node in kept]
     del graph.node[:]
     graph.node.extend(copies)
+
+
+def _cure_hardtanhs(graph: onnx.GraphProto, limits: list[tuple[float, float]]) -> None:
+    """paddle2onnx clips every hardtanh at -1 and 1, whatever its limits are."""
+    from onnx import helper
+
+    if all(pair == (-1.0, 1.0) for pair in limits):
+        return
+    constants = _constants(graph)
+    clips = [
+        node
+        for node in graph.node
+        if node.op_type == "Clip" and [constants.get(name) for name in node.input[1:]] == [-1.0, 1.0]
+    ]
+    _refuse_count("hardtanhs", len(clips), len(limits))
+    for number, (clip, pair) in enumerate(zip(clips, limits)):
+        names = [f"zoo_hardtanh_{number}_{side}" for side in ("least", "most")]
+        bounds = [_scalar(name, value) for name, value in zip(names, pair)]
+        _replace(graph, [clip], [*bounds, helper.make_node("Clip", [clip.input[0], *names], clip.output)])
 
 
 def _cure_log_sigmoids(graph: onnx.GraphProto, expected: int) -> None:

@@ -44,7 +44,8 @@ class Curves(nn.Layer):
 
     def forward(self, x):
         both = functional.gelu(x) + functional.gelu(x, approximate=True)
-        return functional.gelu(both), functional.log_sigmoid(10 * x), functional.log_softmax(x)
+        hard = functional.hardtanh(x, -0.5, 2.0) + functional.hardtanh(x)
+        return functional.gelu(both), functional.log_sigmoid(10 * x), functional.log_softmax(x), hard
 
 
 class Linear(nn.Layer):
