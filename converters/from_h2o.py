@@ -31,7 +31,7 @@ class H2OModel:
 
 
 class H2OConverter:
-    """Converts MOJOs of GBM, DRF, XGBoost, isolation forests, GLM and k-means."""
+    """Converts MOJOs of trees, networks, linear models, k-means and isolation forests."""
 
     framework: ClassVar[str] = "h2o"
     title: ClassVar[str] = "H2O"

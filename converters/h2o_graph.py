@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Callable, Dict, List, Tuple
 
-from converters import h2o_linear, h2o_trees, h2o_xgboost
+from converters import h2o_linear, h2o_network, h2o_trees, h2o_xgboost
 from converters.classical import idioms
 from converters.classical.families.boosted import Boosted, sums
 from converters.classical.graph import Graph, Value
@@ -188,6 +188,21 @@ def _xgboost(graph: Graph, x: Value, mojo: Mojo) -> Outputs:
     return _classified(graph, found, _unbalanced(mojo))
 
 
+def _network(graph: Graph, x: Value, mojo: Mojo) -> Outputs:
+    family = mojo.text("distribution")
+    if family == "modified_huber" or mojo.info.get("category") == "AutoEncoder":
+        raise graph.refuse(
+            f"deep learning with the distribution {family!r}, or as an autoencoder, is not converted"
+        )
+    found = h2o_network.scores(graph, x, mojo)
+    if mojo.classes is not None:
+        return _classified(graph, found, mojo)
+    found = h2o_network.restored(graph, found, mojo)
+    if _LINKS.get(family) == "log":
+        found = graph.minimum(graph.op("Exp", found), 1e19)
+    return {VALUE: idioms.flat(graph, found)}
+
+
 # --- classes ----------------------------------------------------------------------------------------
 
 
@@ -283,6 +298,7 @@ WRITERS: Dict[str, Callable[[Graph, Value, Mojo], Outputs]] = {
     "drf": _drf,
     "isolationforest": _isolation,
     "xgboost": _xgboost,
+    "deeplearning": _network,
     "glm": _glm,
     "kmeans": _kmeans,
 }

@@ -68,7 +68,7 @@ def forest(mojo: Mojo) -> Forest:
     if mojo.real("mojo_version") < 1.2:
         raise UnsupportedModelError(
             f"{mojo.path.name} was saved by H2O {mojo.info.get('h2o_version')}, whose trees had another form",
-            hint="Save it with H2O 3.18 to 3.46.0.11.",
+            hint="Save it with a newer H2O, up to 3.46.0.11.",
         )
     data = trees_of(mojo)
     parsed = {place: _parsed(mojo, content) for place, content in data.items()}

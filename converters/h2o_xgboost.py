@@ -14,6 +14,7 @@ import struct
 import zipfile
 from typing import TYPE_CHECKING, Dict, List, Tuple
 
+from converters import h2o_columns
 from converters.classical import idioms
 from converters.classical.families import xgboost_links as links
 from converters.classical.families.boosted import Boosted, sums
@@ -126,7 +127,7 @@ def answers(graph: Graph, x: Value, mojo: Mojo) -> Value:
 
 def thresholds(mojo: Mojo) -> Dict[int, List[float]]:
     """Where trees split the columns of numbers, by column of the model."""
-    cats, offsets = _layout(mojo)
+    cats, offsets = h2o_columns.layout(mojo)
     found: Dict[int, List[float]] = {}
     for tree in booster(mojo).trees:
         for feature, threshold in zip(tree.feature[tree.left >= 0], tree.threshold[tree.left >= 0]):
@@ -135,36 +136,17 @@ def thresholds(mojo: Mojo) -> Dict[int, List[float]]:
     return found
 
 
-def _layout(mojo: Mojo) -> Tuple[int, List[int]]:
-    """The number of columns with categories, and where the one-hot columns of each begin."""
-    cats, offsets = mojo.integer("cats"), [int(n) for n in mojo.numbers("cat_offsets")] or [0]
-    fits = len(offsets) == cats + 1 and offsets == sorted(offsets)
-    if not fits or cats + mojo.integer("nums") != len(mojo.columns) or None in mojo.domains[:cats]:
-        raise damaged(mojo.path, "its one-hot columns do not fit its columns")
-    return cats, offsets
-
-
 def _columns(graph: Graph, x: Value, mojo: Mojo) -> Value:
     """The columns that the trees look at, [N, one-hot and numbers] float32."""
     import numpy as np
 
     if mojo.real("mojo_version") < 1.1:
         raise graph.refuse(f"saved by H2O {mojo.info.get('h2o_version')}, which encoded categories otherwise")
-    cats, offsets = _layout(mojo)
-    sparse, skipped = mojo.flag("sparse"), 0 if mojo.flag("use_all_factor_levels") else 1
-    parts = []
-    for place, (first, end) in enumerate(zip(offsets, offsets[1:])):
-        code = idioms.take_columns(graph, x, [place])
-        last = float(end - first - 1)
-        code = graph.where(
-            idioms.is_nan(graph, code), last, graph.minimum(graph.sub(code, float(skipped)), last)
-        )
-        hot = graph.equal(code, np.arange(end - first, dtype=np.float64)[None])
-        parts.append(
-            graph.where(hot, np.ones(1, np.float32), np.full(1, np.nan if sparse else 0, np.float32))
-        )
-    if cats < len(mojo.columns):
-        numbers = graph.cast(idioms.take_columns(graph, x, list(range(cats, len(mojo.columns)))), "float32")
-        missing = np.full(1, np.nan, np.float32)
+    sparse, missing = mojo.flag("sparse"), np.full(1, np.nan, np.float32)
+    one, other = np.ones(1, np.float32), missing if sparse else np.zeros(1, np.float32)
+    parts = [graph.where(hot, one, other) for hot in h2o_columns.hot(graph, x, mojo)]
+    numbers = h2o_columns.numbers(graph, x, mojo)
+    if numbers is not None:
+        numbers = graph.cast(numbers, "float32")
         parts.append(graph.where(graph.equal(numbers, 0.0), missing, numbers) if sparse else numbers)
     return idioms.concat(graph, parts)

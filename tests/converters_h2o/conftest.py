@@ -20,11 +20,13 @@ from pathlib import Path
 import h2o
 import numpy as np
 from h2o.estimators import (
+    H2OAutoEncoderEstimator,
     H2ODeepLearningEstimator,
     H2OGeneralizedLinearEstimator,
     H2OGradientBoostingEstimator,
     H2OIsolationForestEstimator,
     H2OKMeansEstimator,
+    H2OPrincipalComponentAnalysisEstimator,
     H2ORandomForestEstimator,
     H2OXGBoostEstimator,
 )
@@ -57,7 +59,8 @@ frame = h2o.H2OFrame(
 )
 numbers, everything = ["a", "b", "c"], ["a", "b", "c", "colour", "town"]
 small = {"ntrees": 6, "max_depth": 4, "seed": 1}
-xgboost = H2OXGBoostEstimator
+xgboost, deep = H2OXGBoostEstimator, H2ODeepLearningEstimator
+layers = {"hidden": [5, 4], "epochs": 2, "seed": 1, "reproducible": True}
 tweedie, skipping = {"tweedie_variance_power": 1.5}, {"missing_values_handling": "skip"}
 gbm, forest, glm = H2OGradientBoostingEstimator, H2ORandomForestEstimator, H2OGeneralizedLinearEstimator
 models = {
@@ -88,7 +91,12 @@ models = {
     "isolation_flag": (
         H2OIsolationForestEstimator(ntrees=6, max_depth=5, seed=1, contamination=0.1), numbers, None
     ),
-    "deep": (H2ODeepLearningEstimator(hidden=[4], epochs=1, seed=1), numbers, "y"),
+    "deep_regression": (deep(activation="tanh", **layers), everything, "y"),
+    "deep_poisson": (deep(distribution="poisson", standardize=False, **layers), numbers, "count"),
+    "deep_two": (deep(activation="maxout_with_dropout", **layers), everything, "two"),
+    "deep_three": (deep(activation="rectifier_with_dropout", **layers), everything, "three"),
+    "autoencoder": (H2OAutoEncoderEstimator(hidden=[2], epochs=1, seed=1), numbers, None),
+    "pca": (H2OPrincipalComponentAnalysisEstimator(k=2), numbers, None),
     "one_hot": (gbm(categorical_encoding="one_hot_explicit", **small), everything, "y"),
 }
 for name, (model, columns, target) in models.items():
