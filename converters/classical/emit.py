@@ -51,6 +51,11 @@ class Emitter:
         """Whether the source takes a sequence of texts, as vectorizers do, instead of a matrix."""
         return False
 
+    @property
+    def reads_labels(self) -> bool:
+        """Whether the source takes a vector of labels."""
+        return False
+
     def offers(self, capability: str) -> bool:
         """Whether this emitter can write a capability; meta-estimators ask their parts."""
         return hasattr(type(self), capability)

@@ -2,6 +2,7 @@
 
 - fitted on a frame (``feature_names_in_``): one input [N, 1] per column, named as the column;
 - begins with a vectorizer: one input ``text`` [N];
+- encodes labels: one vector ``X`` [N];
 - fitted on an object array of mixed values: one input [N, 1] per column, ``x0``, ``x1``, …;
 - else one matrix ``X`` [N, features].
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 @record
 class Layout:
-    """How rows reach the model. `kind`: ``"matrix"``, ``"table"``, ``"columns"`` or ``"texts"``."""
+    """How rows reach the model. `kind`: ``"matrix"``, ``"table"``, ``"columns"``, ``"texts"`` or ``"labels"``."""
 
     kind: str
     features: tuple[Feature, ...]
@@ -42,6 +43,8 @@ class Layout:
         """The inputs of the graph, in order."""
         if self.kind == "texts":
             return (TensorSpec("text", "string", ("batch",)),)
+        if self.kind == "labels":
+            return (TensorSpec("X", self.features[0].dtype or "float64", ("batch",)),)
         if self.kind == "matrix":
             return (TensorSpec("X", self.dtype or "float64", ("batch", len(self.features))),)
         return tuple(
@@ -75,6 +78,8 @@ def layout(model: Any, asked: Asked = NOTHING_ASKED) -> Layout:
     names = tuple(column_names(model))
     if writer.reads_texts:
         return Layout("texts", features[:1])
+    if writer.reads_labels:
+        return Layout("labels", _typed(features[:1], ["X"], asked))
     if names:
         return Layout("table", _typed(features, names, asked), names)
     if _mixed(features):
@@ -89,6 +94,9 @@ def enter(graph: Graph, found: Layout) -> Features:
     if found.kind == "texts":
         value = graph.input("text", "string", ("batch",))
         return Table((Column(idioms.upright(graph, value)),), flat=True)
+    if found.kind == "labels":
+        value = graph.input("X", found.specs[0].dtype, ("batch",))
+        return Table((Column(idioms.upright(graph, value)),), flat=True)
     if found.kind == "matrix":
         spec = found.specs[0]
         return Matrix(graph.input(spec.name, spec.dtype, spec.shape), len(found.features))
@@ -101,6 +109,8 @@ def rows(found: Layout, feeds: Mapping[str, np.ndarray]) -> Any:
     """What the source is called with: an array, a frame, or a list of texts."""
     if found.kind == "texts":
         return [str(item) for item in _fed(feeds, "text").ravel()]
+    if found.kind == "labels":
+        return _restored(_fed(feeds, "X").ravel(), found.features[0])
     if found.kind == "matrix":
         matrix = _fed(feeds, "X")
         return _restored(matrix, found.features[0]) if matrix.dtype.kind in "OU" else matrix

@@ -66,7 +66,7 @@ def domains(model: Any, found: Layout, row: Mapping[str, np.ndarray]) -> tuple[D
         learned[index] = _with_missing(found, index, learned[index])
     unknown = _accepted(model, found, row, "unseen")
     learned = [dataclasses.replace(domain, accepts_unknown=i in unknown) for i, domain in enumerate(learned)]
-    if found.kind in ("matrix", "texts"):
+    if found.kind in ("matrix", "texts", "labels"):
         return (Domain(tuple(learned)),)
     return tuple(Domain((domain,)) for domain, feature in zip(learned, found.features) if feature.used)
 
@@ -97,7 +97,7 @@ def _accepted(model: Any, found: Layout, row: Mapping[str, np.ndarray], question
 
 def _odd(found: Layout, index: int, question: str) -> Any:
     feature, dtype = found.features[index], _dtype(found, index)
-    if not feature.used or found.kind == "texts":
+    if not feature.used or found.kind in ("texts", "labels"):
         return None
     if question == "missing":
         if dtype == "string":
@@ -142,9 +142,10 @@ def _row(found: Layout, number: float | None) -> dict[str, np.ndarray]:
         texts = found.features[0].domain.texts
         return {"text": np.array([" ".join(texts[:8]) or "text"])}
     values = [_typical(found, i, number) for i in range(len(found.features))]
-    if found.kind == "matrix":
+    if found.kind in ("matrix", "labels"):
         dtype = found.specs[0].dtype
-        return {"X": np.array([values], dtype=np.str_ if dtype == "string" else dtype)}
+        row = values if found.kind == "labels" else [values]
+        return {"X": np.array(row, dtype=np.str_ if dtype == "string" else dtype)}
     arrays = {}
     for i, name in enumerate(found.names):
         if found.features[i].used:
