@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -117,3 +120,39 @@ def test_without_the_wish_there_is_no_loopback(jail: str, tmp_path: Path) -> Non
 
 def test_such_a_job_is_never_forked_from_a_warm_worker() -> None:
     assert not sandbox.forkable(sandbox.Limits(level=levels.LANDLOCK, loopback=True))
+
+
+WITHOUT_NAMESPACES = """
+import sys
+from pathlib import Path
+
+from zoo import sandbox
+from zoo.errors import WorkerError
+
+Path("/proc/sys/user/max_net_namespaces").write_text("0")
+limits = sandbox.Limits(level="landlock+seccomp", loopback=True, memory=1 << 30)
+try:
+    sandbox.run([sys.executable, "-c", "print('ran')"], Path(sys.argv[1]), limits)
+except WorkerError as error:
+    print(error.message, "|", error.hint)
+"""
+
+
+def test_where_no_network_can_be_made_the_way_out_is_told(tmp_path: Path) -> None:
+    """The limit is that of a user namespace which only this test's process is in."""
+    unshare = shutil.which("unshare")
+    inside = [str(unshare), "--user", "--map-root-user"]
+    if unshare is None or subprocess.run([*inside, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("user namespaces cannot be made here: install util-linux, or allow them")
+    if levels.landlock_abi() < 1:
+        pytest.skip("this kernel has no landlock")
+
+    done = subprocess.run(
+        [*inside, sys.executable, "-c", WITHOUT_NAMESPACES, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert "the jail cannot be set up" in done.stdout, done.stderr
+    assert "bubblewrap gives one" in done.stdout
