@@ -92,7 +92,7 @@ FADING = ("rbf", "laplacian")
 
 
 def around(points: Any, spread: Any = None, share: float = 0.25) -> list[Feature]:
-    """Ranges about fitted points [S, F] (sparse or not), feature by feature: of the points and, on both sides,
+    """Ranges about fitted points [S, F] (sparse or not), feature by feature: of the points and, beside them,
     `spread`, or that `share` of what they span. Rows far away show nothing of a centre or a fading kernel.
     """
     import numpy as np
