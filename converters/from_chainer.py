@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, ClassVar, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Mapping, Optional
 
 from converters import onnx_checks
 from converters.onnx_tidy import name_inputs, set_dims, strip_provenance
@@ -38,6 +38,9 @@ class ChainerConverter:
     requirements: ClassVar[tuple[str, ...]] = ("chainer", "onnx")
     extra: ClassVar[str] = "chainer"
     revision: ClassVar[int] = 1
+
+    def __init__(self) -> None:
+        self._twin: Optional[tuple[ChainerModel, Any]] = None
 
     def load(self, artifact: Artifact, request: ConversionRequest) -> ChainerModel:
         """The chain of an ``.npz`` of parameters and a builder, or of a pickle.
@@ -83,12 +86,26 @@ class ChainerConverter:
         """Chainer's answer in evaluation mode."""
         return _predicted(model, tuple(feeds), feeds)
 
+    def predict_precise(self, model: ChainerModel, feeds: Mapping[str, np.ndarray]) -> Optional[Tensors]:
+        """The chain's answer in float64, None for one that has none."""
+        from converters.chainer_precise import precise_twin, predicted
+
+        if self._twin is None or self._twin[0] is not model:
+            self._twin = (model, precise_twin(model.chain))
+        twin = self._twin[1]
+        return None if twin is None else predicted(twin, _order(model, tuple(feeds), feeds), feeds)
+
 
 def _predicted(model: ChainerModel, names: tuple[str, ...], feeds: Mapping[str, np.ndarray]) -> Tensors:
     from converters.chainer_model import run
 
-    known = [name for name in model.inputs if name in feeds]
-    return run(model.chain, known if len(known) == len(names) else names, feeds)
+    return run(model.chain, _order(model, names, feeds), feeds)
+
+
+def _order(model: ChainerModel, names: tuple[str, ...], feeds: Mapping[str, np.ndarray]) -> tuple[str, ...]:
+    """The names of the inputs in the order in which the chain takes them."""
+    known = tuple(name for name in model.inputs if name in feeds)
+    return known if len(known) == len(names) else names
 
 
 def _opset(request: ConversionRequest) -> int:

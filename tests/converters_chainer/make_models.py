@@ -9,7 +9,7 @@ import numpy as np
 from chainer import links, serializers
 
 np.random.seed(0)
-for build in (nets.Pictures, nets.Recurrent):
+for build in (nets.Pictures, nets.Recurrent, nets.Normalised):
     serializers.save_npz(f"{build.__name__}.npz", build())
 serializers.save_npz("Classifier.npz", links.Classifier(nets.Pictures()))
 Path("Pictures.pickle").write_bytes(pickle.dumps(nets.Pictures()))

@@ -70,6 +70,14 @@ def test_a_state_that_starts_with_a_row_for_each_row_is_verified(saved: Path) ->
     assert [spec.name for spec in verified.model.signature.outputs] == ["z", "a"]
 
 
+def test_rounding_that_a_normalisation_makes_large_is_known_for_noise(saved: Path) -> None:
+    verified = converted(saved / "Normalised.npz", "x:float32[batch,5,8]", builder="nets.py:Normalised")
+    bounds = {c.case.family: c.outputs[0].details["bound"] for c in verified.report.cases if c.outputs}
+    assert verified.report.passed
+    assert "large" in bounds
+    assert bounds["typical"]["factor"] == 32.0  # measured against float64
+
+
 def test_resizing_and_normalising_are_those_of_chainer(saved: Path) -> None:
     assert {1, 2, 7} <= batches(without_parameters(saved, "Resized", "x:float32[batch,3,8,8]"))
 
