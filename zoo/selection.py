@@ -7,7 +7,7 @@ from dataclasses import replace
 from zoo import pipeline
 from zoo.errors import DigestMismatchError, UsageError
 from zoo.records import RegistryEntry, VerificationReport, VerifiedModel
-from zoo.registry import entry_from_source, is_source, load
+from zoo.registry import entry_from_source, is_source, load, refuse_unknown_scheme
 from zoo.settings import Settings
 from zoo.store import Store
 
@@ -20,6 +20,7 @@ def entry_for(ref: str, settings: Settings, sha256: str | None = None) -> Regist
                 f"{ref!r} is a name of the registry, which pins its own digests",
                 hint="--sha256 goes with a source string such as hf:org/repo@revision/model.onnx.",
             )
+        refuse_unknown_scheme(ref)
         return load(settings.registry, cache=settings.cache).find(ref)
     seen = Store.open(settings.cache).recall("trusted", _source_key(ref))
     remembered = seen["sha256"] if isinstance(seen, dict) else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.registry.files import DIGEST
+from zoo.cli.main import run
 from zoo.errors import UsageError
 from zoo.records import FileSpec
 from zoo.registry import entry_from_source, is_source, load
@@ -95,3 +96,25 @@ def test_malformed_arguments_are_refused(
 )
 def test_tensors_are_read_as_they_are_written(text: str) -> None:
     assert str(parse_tensor(text)) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("htps://host/x.onnx", "did you mean https://host/x.onnx?"),
+        ("htp://localhost/x", "did you mean http://localhost/x?"),
+        ("hff:org/repo@main/model.onnx", "did you mean hf:org/repo@main/model.onnx?"),
+        ("github-lsf:a/b@c/d", "did you mean github-lfs:a/b@c/d?"),
+        ("ipfs://host/x", "Known: az, file, "),
+    ],
+)
+def test_a_mistyped_scheme_is_answered_with_the_one_that_was_meant(text, hint, capsys):
+    assert run(["pull", text]) == 2
+    shown = capsys.readouterr().err
+    assert f"{text!r} begins with {text.partition(':')[0]}:" in shown
+    assert hint in shown
+
+
+def test_a_reference_is_no_mistyped_source(capsys):
+    assert run(["pull", "htps:x"]) != 2
+    assert "'htps' is not in the registry" in capsys.readouterr().err

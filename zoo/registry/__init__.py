@@ -11,9 +11,18 @@ from pathlib import Path
 
 from zoo.registry.catalogue import Registry, load, registry_path
 from zoo.registry.problems import Problem
-from zoo.registry.sources import entry_from_source, is_source
+from zoo.registry.sources import entry_from_source, is_source, refuse_unknown_scheme
 
-__all__ = ["Problem", "Registry", "entry_from_source", "is_source", "lint", "load", "registry_path"]
+__all__ = [
+    "Problem",
+    "Registry",
+    "entry_from_source",
+    "is_source",
+    "lint",
+    "load",
+    "refuse_unknown_scheme",
+    "registry_path",
+]
 
 
 def lint(path: Path | str | None = None) -> list[Problem]:

@@ -71,6 +71,22 @@ def is_source(text: str) -> bool:
     return "/" in text and scheme in known_schemes()
 
 
+def refuse_unknown_scheme(text: str) -> None:
+    """Raise `UsageError`, with the scheme that was meant, for what is a source but for its scheme.
+
+    A reference has no slash, so ``htps://host/x`` is none.
+    """
+    import difflib
+
+    scheme = scheme_of(text)
+    if scheme is None or len(scheme) == 1 or "/" not in text or scheme in known_schemes():
+        return
+    known = sorted(known_schemes())
+    meant = difflib.get_close_matches(scheme, known, n=1, cutoff=0.6)
+    hint = f"did you mean {meant[0]}:{text[len(scheme) + 1 :]}?" if meant else f"Known: {', '.join(known)}."
+    raise UsageError(f"{text!r} begins with {scheme}:, which is no kind of source", hint=hint)
+
+
 def malformation(source: str) -> str | None:
     """What is wrong with a source string of the registry, None when nothing is."""
     scheme = scheme_of(source)
