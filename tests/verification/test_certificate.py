@@ -72,6 +72,7 @@ def test_a_certificate_holds_what_was_proven(issued):
     path, certificate = issued
     assert certificate.model.sha256 == inspect(path).digest
     assert certificate.proof.verdict == "verified"
+    assert (certificate.proof.tolerance_class, certificate.proof.optimisation) == (None, "all")
     assert {output.name for output in certificate.proof.outputs} == {"probabilities", "total"}
     assert certificate.proof.shapes == {"x": [[1, 300], [5, 5]]}
     assert len(certificate.proof.feeds_sha256) == 64

@@ -184,6 +184,15 @@ def test_that_small_probabilities_are_judged_coarsely_is_said():
     assert said[0.01] == []
 
 
+@pytest.mark.parametrize(("noise_there", "passes"), [(0.0, True), (1e-9, False)])
+def test_a_source_that_is_right_to_the_last_bit_by_luck_is_as_noisy_as_ever(noise_there, passes):
+    """All cancels in its rows of zeros; in the graph, that adds in another order, rounding is left."""
+    zeros = np.zeros((2, 6), np.float32)
+    noise = {"y": Noise("float64", 1e-7, np.full(zeros.shape, noise_there, np.float32))}
+    left = zeros + np.float32(7.5e-6)
+    assert only(zeros, left, family="zeros", noise=noise, scales={"y": 8.0}).passed == passes
+
+
 def test_noise_is_that_of_the_format_the_graph_computes_in():
     noise = {"y": Noise("perturbation", 1e-6)}
     double = VALUES.astype(np.float64)
