@@ -10,6 +10,7 @@ import pytest
 from sklearn import ensemble, linear_model, neural_network, tree
 from sklearn.feature_extraction.text import TfidfVectorizer
 
+from converters.classical import idioms
 from converters.classical.branches import branch
 from converters.classical.families import text_steps
 from converters.classical.families.text_tables import every_character
@@ -135,6 +136,18 @@ def test_texts_are_lowered_alike_with_and_without_letters_beyond_ascii(texts, ac
     model = TfidfVectorizer(strip_accents=accents).fit([*TEXTS, "évery οδος every"])
     assert_same(model, texts, Options(skip=("texts",)))
     assert len(nodes_of(model)) <= 12
+
+
+def test_the_label_of_xgboost_turns_right_above_one_half():
+    """Probabilities next to 0.5, the last ones below and the first ones above."""
+    half = np.float32(0.5)
+    p = np.array(
+        [0.0, np.nextafter(half, np.float32(0)), half, np.nextafter(half, np.float32(1)), 1.0], "float32"
+    )
+    graph = Graph()
+    given = graph.input("x", "float32", ("n", 1))
+    graph.output("label", idioms.argmax(graph, idioms.two_columns(graph, given)), ("n",))
+    assert np.array_equal(run(session_of(graph.build()), {"x": p[:, None]})["label"], p > half)
 
 
 def test_in_the_locale_c_nothing_but_ascii_is_lowered():

@@ -205,7 +205,8 @@ class XGBClassifier(XGBoost):
             return idioms.argmax(graph, answers)
         if learner.groups > 1:
             return graph.cast(graph.greater(answers, 0.5), "float64")
-        return graph.cast(graph.greater(idioms.flat(graph, answers), 0.5), "int64")
+        # p > 1 - p, rounded, says the same as p > 0.5: from 0.5 to 2 the difference is exact.
+        return idioms.argmax(graph, idioms.two_columns(graph, answers))
 
     def predict_proba(self, X: Features) -> Value:
         graph, learner = self.graph, self.learner
