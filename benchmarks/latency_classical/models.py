@@ -77,15 +77,25 @@ def _boosters() -> dict[str, Callable[[], Any]]:
     from xgboost import XGBClassifier, XGBRegressor
 
     return {
+        "XGBClassifier": _fitted(lambda: XGBClassifier(n_jobs=1), 2),
         "XGBClassifier, 3 classes": _fitted(lambda: XGBClassifier(n_jobs=1), 3),
         "XGBRegressor": _fitted(lambda: XGBRegressor(n_jobs=1), 1),
+        "LGBMClassifier": _fitted(lambda: LGBMClassifier(verbose=-1, n_jobs=1), 2),
         "LGBMClassifier, 3 classes": _fitted(lambda: LGBMClassifier(verbose=-1, n_jobs=1), 3),
         "LGBMRegressor": _fitted(lambda: LGBMRegressor(verbose=-1, n_jobs=1), 1),
     }
 
 
-def _text() -> Timed:
-    """ASCII words only: upstream's tokens are right for these."""
+def _texts(name: str, sentences: bool) -> Callable[[], Timed]:
+    """ASCII words only: upstream's tokens are right for these. `sentences` begin with a capital and end."""
+
+    def fit() -> Timed:
+        return _text(name, lambda words: f"{' '.join(words).capitalize()}." if sentences else " ".join(words))
+
+    return fit
+
+
+def _text(name: str, written: Callable[[list[str]], str]) -> Timed:
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -93,10 +103,13 @@ def _text() -> Timed:
     rng = np.random.default_rng(0)
     letters = np.array(list("abcdefghijklmnopqrstuvwxyz"))
     words = ["".join(rng.choice(letters, rng.integers(3, 9))) for _ in range(2000)]
-    texts = [" ".join(rng.choice(words, rng.integers(10, 40))) for _ in range(920)]
+    texts = [written(list(rng.choice(words, rng.integers(10, 40)))) for _ in range(920)]
     model = make_pipeline(TfidfVectorizer(), LogisticRegression()).fit(texts, rng.integers(0, 3, 920))
-    return Timed("TfidfVectorizer + LogisticRegression", model, texts, bounded=False)
+    return Timed(name, model, texts, bounded=False)
 
 
 _TABLES: dict[str, Callable[[], Any]] = {**_sklearn(), **_boosters()}
-_TEXTS: dict[str, Callable[[], Any]] = {"TfidfVectorizer + LogisticRegression": _text}
+_TEXTS: dict[str, Callable[[], Any]] = {
+    name: _texts(name, sentences=name.endswith("sentences"))
+    for name in ("TfidfVectorizer + LogisticRegression", "TfidfVectorizer + LogisticRegression, sentences")
+}
