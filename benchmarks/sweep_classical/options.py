@@ -10,7 +10,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import MinMaxScaler, StandardScaler
+from sklearn.preprocessing import MinMaxScaler, PowerTransformer, QuantileTransformer, StandardScaler
 from sklearn.svm import SVC, LinearSVC
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
@@ -31,6 +31,8 @@ _METRICS: list[dict[str, Any]] = [
         {"algorithm": "brute"},
     ),
     *({"weights": "distance"}, {"n_neighbors": 1}, {"weights": "distance", "p": 1}),
+    *({"metric": "canberra"}, {"metric": "braycurtis", "weights": "distance"}, {"metric": "nan_euclidean"}),
+    *({"metric": name, "algorithm": "ball_tree"} for name in ("hamming", "jaccard")),
 ]
 _RADII: list[dict[str, Any]] = [
     {"radius": 50.0},
@@ -151,7 +153,10 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "FixedThresholdClassifier": [{"estimator": LinearSVC()}, {"estimator": GaussianNB(), "threshold": 0.7}],
     "TransformedTargetRegressor": [
         {"func": np.sqrt, "inverse_func": np.square},
-        {"func": None, "inverse_func": None, "transformer": StandardScaler()},
+        *(
+            {"func": None, "inverse_func": None, "transformer": transformer}
+            for transformer in (StandardScaler(), PowerTransformer(), QuantileTransformer(n_quantiles=30))
+        ),
     ],
     "IsotonicRegression": [{"out_of_bounds": "clip"}, {"increasing": False, "out_of_bounds": "clip"}],
     "DummyClassifier": [{"strategy": s} for s in ("most_frequent", "stratified", "uniform")],
@@ -197,7 +202,7 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "SplineTransformer": [{"extrapolation": e} for e in ("linear", "continue", "periodic")],
     "QuantileTransformer": [{"n_quantiles": 20}, {"output_distribution": "normal", "n_quantiles": 30}],
     "PowerTransformer": [{"standardize": False}, {"method": "box-cox"}],
-    "FunctionTransformer": [{"func": f} for f in (np.log1p, np.sqrt, np.abs, np.expm1)],
+    "FunctionTransformer": [{"func": f} for f in (np.log1p, np.sqrt, np.abs, np.expm1, np.arctan, np.isnan)],
     "OneHotEncoder": [{"handle_unknown": "ignore", "sparse_output": False}, {"drop": "first"}],
     "OrdinalEncoder": [{"handle_unknown": "use_encoded_value", "unknown_value": -1}],
     "SimpleImputer": [{"strategy": "median"}, {"strategy": "most_frequent"}, {"add_indicator": True}],

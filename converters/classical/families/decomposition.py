@@ -135,13 +135,15 @@ class KernelPCA(Emitter):
         return Matrix(graph.matmul(centered(graph, similar, source._centerer), weights), weights.shape[1])
 
     def _demand_meaning(self, weights: np.ndarray, dtype: str) -> None:
-        source = self.estimator
+        import numpy as np
+
+        source, centerer = self.estimator, self.estimator._centerer
         if source.kernel == "precomputed":
             return
-        points = source.X_fit_
-        share = precision.lost(
-            source._centerer.transform(source._get_kernel(precision.some(points), points)), weights, dtype
-        )
+        kernel = np.asarray(source._get_kernel(precision.some(source.X_fit_), source.X_fit_))
+        sizes = np.abs(kernel) + np.abs(kernel).mean(axis=1, keepdims=True)
+        sizes = sizes + np.abs(centerer.K_fit_rows_) + np.abs(centerer.K_fit_all_)
+        share = precision.lost(centerer.transform(kernel), weights, dtype, sizes=sizes)
         way_out = "Keep fewer components (n_components), scale the features before it, or fit in float64."
         precision.demand(self, share, precision.MOST_LOST[dtype], way_out)
 

@@ -23,13 +23,17 @@ def some(rows: np.ndarray) -> np.ndarray:
     return rows[:: max(1, rows.shape[0] // MOST_ROWS)]
 
 
-def lost(factors: Any, weights: Any, dtype: str, offset: Any = 0.0) -> float:
-    """The largest share of a column of ``factors @ weights + offset`` that rounding to `dtype` may move."""
+def lost(factors: Any, weights: Any, dtype: str, offset: Any = 0.0, sizes: Any = None) -> float:
+    """The largest share of a column of ``factors @ weights + offset`` that rounding to `dtype` may move.
+
+    `sizes`: of what the factors were added from, where that cancelled too.
+    """
     import numpy as np
 
     factors, weights = np.asarray(factors, np.float64), np.asarray(weights, np.float64)
     weights = weights.reshape(len(weights), -1)
-    terms, sums = np.abs(factors) @ np.abs(weights), np.abs(factors @ weights + offset)
+    terms = np.abs(factors if sizes is None else sizes) @ np.abs(weights)
+    sums = np.abs(factors @ weights + offset)
     largest = np.maximum(sums.max(axis=0), 1e-300)
     return float(np.finfo(dtype).eps * np.max(terms.max(axis=0) / largest, initial=0.0))
 
