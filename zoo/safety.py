@@ -16,6 +16,7 @@ from zoo.detection.audits.hdf5 import audit_hdf5
 from zoo.detection.audits.keras import audit_keras
 from zoo.detection.audits.onnx import audit_onnx
 from zoo.detection.audits.pickles import audit_pickle
+from zoo.detection.audits.programs import audit_mxnet, audit_paddle
 from zoo.detection.audits.tensorflow import audit_graph, audit_saved_model, audit_tflite
 from zoo.detection.audits.torch import (
     audit_exported,
@@ -29,6 +30,7 @@ from zoo.detection.source import UNPACK_ERRORS, Source, compression, decompresse
 from zoo.detection.zips import member, open_zip
 from zoo.errors import UnsafeFileError, UnsupportedFileError
 from zoo.records import Detection, record
+from zoo.siblings import parts
 
 UNPACK_CEILING = 16 << 30
 MAX_MEMBER = 4 << 30
@@ -195,6 +197,19 @@ def _source(audit: Callable[[Source], list[str]]) -> Audit:
     return audited
 
 
+def _halves(audit: Callable[[Path], list[str]], *suffixes: str) -> Audit:
+    """The audit of every program of a model: the file, a folder's, or what lies beside parameters."""
+
+    def audited(path: Path, detection: Detection) -> list[str]:
+        files = path.iterdir() if path.is_dir() else parts(path, detection, {}).values()
+        whole = detection.kind in ("json", "pdmodel", "symbol")
+        programs = [f for f in sorted(files) if f.name.endswith(suffixes) or (whole and f == path)]
+        reasons = [reason for file in programs for reason in audit(file)]
+        return reasons if programs else ["parameters without their program"]
+
+    return audited
+
+
 def _nothing(path: Path, detection: Detection) -> list[str]:
     """Formats of numbers only, read by the library's own parser."""
     return []
@@ -232,9 +247,11 @@ _AUDITS: dict[tuple[str, str], Audit] = {
     ("caffe", "caffemodel"): _nothing,
     ("caffe", "h5"): _source(audit_hdf5),
     ("coreml", "mlmodel"): _nothing,
-    ("paddle", "pdiparams"): _nothing,
-    ("mxnet", "params"): _nothing,
-    ("mxnet", "symbol"): _nothing,
+    **{
+        ("paddle", kind): _halves(audit_paddle, ".json", ".pdmodel", "__model__")
+        for kind in ("json", "pdmodel", "pdiparams", "folder")
+    },
+    **{("mxnet", kind): _halves(audit_mxnet, ".json") for kind in ("params", "symbol")},
     ("libsvm", "text"): _nothing,
     ("jax", "msgpack"): _nothing,
     ("openvino", "xml"): _nothing,

@@ -13,6 +13,7 @@ import pytest
 
 import zoo
 from zoo.certificates import check_certificate
+from zoo.detect import detect
 from zoo.errors import (
     MissingInputError,
     UnsafeFileError,
@@ -21,6 +22,7 @@ from zoo.errors import (
     UsageError,
 )
 from zoo.records import TensorSpec, VerifiedModel
+from zoo.safety import assess
 
 pytestmark = pytest.mark.network
 
@@ -64,6 +66,16 @@ def test_changed_parameters_are_noticed_beside_the_same_symbol(saved: Path) -> N
     parameters.write_bytes((saved / "classifier-0000.params").read_bytes())
     (problem,) = check_certificate(verified.path, symbol).problems
     assert problem == "two-0000.params is not the file that the model was made from"
+
+
+def test_a_symbol_is_audited_before_it_is_loaded(saved: Path) -> None:
+    symbol, parameters = saved / "gluon-symbol.json", saved / "gluon-0000.params"
+    assert [assess(path, detect(path)).verdict for path in (symbol, parameters)] == ["allowed", "allowed"]
+    graph = json.loads(symbol.read_text())
+    graph["nodes"][-1]["op"] = "Custom"
+    symbol.write_text(json.dumps(graph))
+    for path in (symbol, parameters):
+        assert assess(path, detect(path)).reasons == ("the operation 'Custom'",)
 
 
 def test_the_parameters_lead_to_their_symbol(saved: Path) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import zoo
+from zoo.detect import detect
 from zoo.errors import (
     MissingInputError,
     UnsafeFileError,
@@ -18,6 +19,7 @@ from zoo.errors import (
     WorkerError,
 )
 from zoo.records import TensorSpec, VerifiedModel
+from zoo.safety import assess
 
 pytestmark = pytest.mark.network
 Saved = Callable[..., Path]
@@ -68,6 +70,18 @@ def test_a_recurrent_model_is_verified_at_several_lengths(saved: Saved, tmp_path
 def test_functions_that_paddle2onnx_writes_as_others_are_right(saved: Saved, tmp_path: Path) -> None:
     verified = converted(saved("curves") / "curves.json", tmp_path)
     assert {case.case.family for case in verified.report.cases if case.passed} >= {"typical", "large"}
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_a_program_that_only_computes_passes_the_audit(saved: Saved, old: bool) -> None:
+    folder = saved("pictures", old=old)
+    for path in (folder, *folder.glob("*.json"), *folder.glob("*.pdmodel"), *folder.glob("*.pdiparams")):
+        assert assess(path, detect(path)).allowed, path.name
+
+
+def test_a_program_that_writes_files_is_named_before_it_is_loaded(saved: Saved) -> None:
+    path = saved("writing", old=True) / "writing.pdmodel"
+    assert assess(path, detect(path)).reasons == ("the operation 'save'",)
 
 
 def test_a_dynamic_axis_may_be_fixed(saved: Saved, tmp_path: Path) -> None:
