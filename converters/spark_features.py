@@ -121,6 +121,7 @@ def _bucketizer(table: Table, stage: Stage) -> None:
     for source, target, splits in zip(*names, lists):
         column = table.numbers(source, 1)
         table.jump(column, {0: splits})
+        table.within(column, splits[0], splits[-1])
         if how == "error":
             table.no_missing(column)
         above = graph.cast(graph.greater_equal(column.value, constant_row(splits[1:-1])), "float64")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from converters.classical import idioms
@@ -46,6 +47,7 @@ class Table:
         self._points: Dict[Origin, List[float]] = {}
         self._categories: Dict[str, Tuple[Tuple[str, ...], bool]] = {}
         self._finite: Dict[Origin, bool] = {}
+        self._limits: Dict[Origin, Tuple[float, float]] = {}
 
     def numbers(self, name: str, width: Optional[int] = None) -> Column:
         """A column of numbers, float64; a new input has `width` of them, one where it is not known."""
@@ -95,6 +97,12 @@ class Table:
             if origin is not None:
                 self._finite[origin] = True
 
+    def within(self, column: Column, low: float, high: float) -> None:
+        """Note that Spark ends with an error outside of a range."""
+        origin = column.origins[0]
+        if origin is not None:
+            self._limits[origin] = low, high
+
     def domains(self) -> Tuple[Domain, ...]:
         """What is known of each input, in order."""
         return tuple(self._domain(spec) for spec in self.inputs)
@@ -108,9 +116,10 @@ class Table:
 
     def _number(self, origin: Origin, dtype: str) -> ColumnDomain:
         known = jumps(self._points.get(origin, ())).domain
+        low, high = self._limits.get(origin, (-math.inf, math.inf))
         return ColumnDomain(
-            low=known.low,
-            high=known.high,
+            low=None if known.low is None else max(low, known.low),
+            high=None if known.high is None else min(high, known.high),
             values=known.values,
             accepts_nan=dtype.startswith("float") and origin not in self._finite,
             integral=dtype.startswith("int"),

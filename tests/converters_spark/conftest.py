@@ -68,6 +68,17 @@ pipelines = {
     "bayes": [buckets, both, NaiveBayes(featuresCol="v", labelCol="three", modelType="gaussian")],
     "skip": [StringIndexer(inputCol="colour", outputCol="code", handleInvalid="skip"), hot],
 }
+bounds = [[-9.0, 0.0, 9.0], [-99.0, -5.0, 5.0, 99.0]]
+pipelines["several"] = [
+    StringIndexer(inputCols=["colour"], outputCols=["i"], handleInvalid="keep"),
+    OneHotEncoder(inputCol="i", outputCol="o", dropLast=False, handleInvalid="keep"),
+    Bucketizer(splitsArray=bounds, inputCols=["a", "b"], outputCols=["p", "q"]),
+    Binarizer(thresholds=[0.1, 2.0], inputCols=["a", "b"], outputCols=["r", "s"]),
+    numbers,
+    Normalizer(inputCol="features", outputCol="n", p=1.0),
+    StandardScaler(inputCol="features", outputCol="t"),
+    VectorAssembler(inputCols=["o", "p", "q", "r", "s", "n", "t"], outputCol="everything"),
+]
 folder = Path.cwd()
 for name, steps in pipelines.items():
     Pipeline(stages=steps).fit(frame).write().save(str(folder / name))

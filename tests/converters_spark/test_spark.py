@@ -12,13 +12,14 @@ from zoo.errors import MissingJavaError, UnsupportedFileError, UnsupportedModelE
 
 CHANCES = {"rawPrediction", "probability", "prediction"}
 MODELS = [
-    ("binary", CHANCES),
     ("tree", CHANCES),
     ("forest", CHANCES),
-    ("boosted", CHANCES),
     ("boosted_regressor", {"prediction"}),
 ]
 MORE = [
+    ("binary", CHANCES),
+    ("boosted", CHANCES),
+    ("several", {"everything"}),
     ("forest_regressor", {"prediction"}),
     ("linear", {"prediction"}),
     ("generalized", {"prediction"}),
