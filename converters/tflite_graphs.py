@@ -101,6 +101,14 @@ def _graph(model: Any, table: Any, codes: dict[int, str], shapes: Any, entry: En
     )
 
 
+def operation_names(model: Any) -> dict[int, str]:
+    """The name of each operation code of a flatbuffer."""
+    tf2onnx()
+    from tf2onnx import tflite_utils
+
+    return _opcodes(model, tflite_utils)
+
+
 def _opcodes(model: Any, tflite_utils: Any) -> dict[int, str]:
     codes = {}
     for index in range(model.OperatorCodesLength()):
