@@ -38,6 +38,7 @@ from zoo.tensors import load_tensors, save_tensors
 
 if TYPE_CHECKING:
     from zoo.interfaces import Converter
+    from zoo.tensors import Tensors
     from zoo.verification.bisection import Tap
 
 
@@ -171,14 +172,17 @@ def write_all_opinions(job: Job, out: Path) -> None:
 
 
 def _layers(job: Job, out: Path) -> None:
-    """What is inside the source for one case, without a look at any graph: no ONNX Runtime is needed."""
+    """What is inside the source for one case, and our own conversion of it: no ONNX Runtime is needed."""
     assert job.cases is not None
     converter, request = _converter(job)
     feeds = load_tensors(job.cases / "feeds" / f"{job.case:03d}.npz")
-    layers = getattr(converter, "layers", None)
-    found = [] if layers is None else layers(converter.load(request.artifact, request), feeds)
+    model, layers = converter.load(request.artifact, request), getattr(converter, "layers", None)
+    found = [] if layers is None else layers(model, feeds)
     save_tensors(out / "layers.npz", {str(i): layer[2] for i, layer in enumerate(found)})
     _write(out / "layers.json", LayerList(tuple(LayerOf(name, kind, at) for name, kind, _, at in found)))
+    own = _own_conversion(converter, model, request)
+    if own is not None and own.ByteSize() < LARGEST_OWN:
+        (out / OWN).write_bytes(own.SerializeToString())
 
 
 def _bisect(job: Job, out: Path) -> None:
@@ -186,7 +190,7 @@ def _bisect(job: Job, out: Path) -> None:
     import onnx
 
     from zoo.verification import reproducer
-    from zoo.verification.bisection import bisect
+    from zoo.verification.bisection import Inside, located, noise_of
     from zoo.verification.matching import adapted_feeds
     from zoo.verification.runtime import Session
 
@@ -196,9 +200,11 @@ def _bisect(job: Job, out: Path) -> None:
     feeds = load_tensors(job.cases / "feeds" / name)
     graph = onnx.load(str(job.model))
     fed = adapted_feeds(feeds, Session(job.model).inputs, job.constants)
-    finding = bisect(graph, fed, _taps(job), load_tensors(job.cases / "outputs" / name))
-    _write(out / "finding.json", replace(finding, expected=None))
     description = wire.loads(SourceDescription, (job.cases / "description.json").read_text(encoding="utf-8"))
+    expected, noise = load_tensors(job.cases / "outputs" / name), noise_of(description)
+    inside = Inside(_taps(job), _own_nodes(job, feeds, expected, noise))
+    finding = located(graph, fed, inside, expected, noise)
+    _write(out / "finding.json", replace(finding, expected=None))
     reproducer.write(reproducer.cut(graph, finding, fed), finding, out / "reproducer", description.versions)
 
 
@@ -210,6 +216,29 @@ def _taps(job: Job) -> list[Tap]:
     listed = wire.loads(LayerList, (job.layers / "layers.json").read_text(encoding="utf-8")).layers
     arrays = load_tensors(job.layers / "layers.npz").values()
     return [Tap(layer.name, layer.kind, array, layer.where) for layer, array in zip(listed, arrays)]
+
+
+OWN, LARGEST_OWN = "own.onnx", 1 << 30
+"""Where a `LAYERS` job leaves our own conversion, and how many bytes it may have."""
+
+
+def _own_nodes(job: Job, feeds: Tensors, expected: Tensors, noise: float) -> list[Tap]:
+    """The values inside our own conversion, where there is one and it is right."""
+    import onnx
+
+    from zoo.verification.bisection import own_nodes
+
+    assert job.layers is not None
+    path = job.layers / OWN
+    return own_nodes(onnx.load(str(path)), feeds, expected, noise) if path.is_file() else []
+
+
+def _own_conversion(converter: Converter, model: Any, request: ConversionRequest) -> Any:
+    """Our own conversion of the source, None where there is none: then its layers alone must do."""
+    try:
+        return converter.convert(model, request)
+    except Exception:  # noqa: BLE001 - whatever a framework raises: the graph to look at is another one
+        return None
 
 
 _ACTIONS = {

@@ -26,9 +26,9 @@ def replace(proto, name, values):
     return proto
 
 
-def nodes(proto, op_type):
-    found = [node for node in proto.graph.node if node.op_type == op_type]
-    assert found, f"no {op_type} in {[node.op_type for node in proto.graph.node]}"
+def nodes(proto, *op_types):
+    found = [node for node in proto.graph.node if node.op_type in op_types]
+    assert found, f"no {op_types} in {[node.op_type for node in proto.graph.node]}"
     return found
 
 
@@ -111,3 +111,33 @@ def _rename(graph, old, new):
 def add_constant(proto, name, values):
     proto.graph.initializer.append(numpy_helper.from_array(np.asarray(values), name))
     return name
+
+
+def changed_nodes(right, wrong):
+    """Names of the nodes of `wrong` that are not in `right`, by operator, attributes, inputs and weights.
+
+    A node that only computes constants stands for those that read them.
+    """
+    known = {key for _, key in _keys(right)}
+    changed = {_name(node) for node, key in _keys(wrong) if key not in known}
+    data = {value.name for value in wrong.graph.input}
+    for node in wrong.graph.node:
+        if data.intersection(node.input):
+            data.update(node.output)
+    for node in wrong.graph.node:  # in order, so that a chain of constants is followed
+        constants = [n for n in wrong.graph.node if _name(n) in changed and not data.intersection(n.input)]
+        if any(set(node.input).intersection(n.output) for n in constants):
+            changed.add(_name(node))
+    return changed
+
+
+def _keys(proto):
+    weights = {tensor.name: tensor.SerializeToString() for tensor in proto.graph.initializer}
+    for node in proto.graph.node:
+        attributes = sorted(item.SerializeToString() for item in node.attribute)
+        values = [weights.get(name, b"") for name in node.input]
+        yield node, (node.op_type, *attributes, *node.input, *node.output, *values)
+
+
+def _name(node):
+    return node.name or node.output[0]

@@ -13,9 +13,13 @@ import onnx
 from zoo import wire
 from zoo.appeal import Hearing, decided
 from zoo.jobs import NOISE, OPINIONS, RUN, CaseList, Job
-from zoo.records import Artifact, ConversionRequest, SourceDescription, VerificationReport
+from zoo.records import Artifact, ConversionRequest, FeedCase, SourceDescription, VerificationReport
+from zoo.tensors import load_tensors
 from zoo.verification.asking import ask
+from zoo.verification.bisection import Finding, Inside, located, noise_of, own_nodes, taps_from
 from zoo.verification.evidence import Answers
+from zoo.verification.matching import adapted_feeds
+from zoo.verification.runtime import Session
 from zoo.verification.tolerances import Policy
 from zoo.worker import noise_of_loaded, run_model, write_all_opinions
 
@@ -54,6 +58,18 @@ class Subject:
         sides = (Answers(self.cases, self.folder), Answers(_cases(runtime), runtime))
         again = lambda job: self._again(replace(job, model=path))  # noqa: E731
         return decided(Hearing(*sides, self.description, Policy(), again, _cases, apart=False))[0]
+
+    def locate(self, proto: onnx.ModelProto, case: FeedCase) -> Finding:
+        """What `zoo bisect` finds in a graph that is wrong in `case`."""
+        number = next(file.number for file in self.cases.cases if file.case == case)
+        feeds, expected = (
+            load_tensors(self.folder / name / f"{number:03d}.npz") for name in ("feeds", "outputs")
+        )
+        layers = taps_from(self.converter.layers(self.model, feeds))
+        noise = noise_of(self.description)
+        inside = Inside(layers, own_nodes(self.convert(), feeds, expected, noise))
+        fed = adapted_feeds(feeds, Session(proto.SerializeToString()).inputs, {})
+        return located(proto, fed, inside, expected, noise)
 
     def _again(self, job: Job) -> Path:
         job = replace(job, request=self.request, cases=self.folder)

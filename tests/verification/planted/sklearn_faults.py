@@ -14,6 +14,7 @@ from tests.verification.planted.edits import (
     nodes,
     replace,
     set_attribute,
+    stored,
     wrap_input,
     wrap_output,
 )
@@ -129,14 +130,15 @@ def labels_cut_to_int32(graph, model):
 
 
 def coefficient_off_by_a_thousandth(graph, model):
-    name = nodes(graph, "MatMul")[0].input[1]
+    name = nodes(graph, "MatMul", "Gemm")[0].input[1]
     weights = array(graph, name)
     weights[2, 1] += 1e-3
     return replace(graph, name, weights)
 
 
 def intercept_lost(graph, model):
-    name = nodes(graph, "Add")[0].input[1]
+    adding = next(node for node in graph.graph.node if node.op_type in ("Add", "Gemm"))
+    name = adding.input[-1]
     return replace(graph, name, np.zeros_like(array(graph, name)))
 
 
@@ -145,15 +147,15 @@ def link_lost(graph, model):
 
 
 def sigmoid_of_twice_the_score(graph, model):
-    two = add_constant(graph, "two", np.float64(2))
-    return wrap_input(graph, nodes(graph, "Neg")[0], 0, ("Mul", [two], {}))
+    node = nodes(graph, "Neg")[0]
+    return wrap_input(graph, node, 0, ("Add", [node.input[0]], {}))
 
 
 def rows_rounded_to_half(graph, model):
     """Feeds rounded to float16 on the way in."""
-    node = nodes(graph, "MatMul")[0]
+    node = nodes(graph, "MatMul", "Gemm")[0]
     half = ("Cast", [], {"to": TensorProto.FLOAT16})
-    return wrap_input(graph, node, 0, half, ("Cast", [], {"to": TensorProto.DOUBLE}))
+    return wrap_input(graph, node, 0, half, ("Cast", [], {"to": stored(graph, node.input[1]).data_type}))
 
 
 # What skl2onnx 1.20 gets wrong by itself, measured: these need no planting.
