@@ -37,6 +37,18 @@ def test_the_table_fits_100_columns_and_says_what_failed(report):
     assert "skipped" in table
 
 
+def test_long_names_of_cases_are_not_cut_and_reasons_not_repeated():
+    reason = "the source answers, the graph does not: ONNX Runtime fails on these inputs: INVALID_ARGUMENT"
+    names = ["typical-1", "typical-2", "typical-300, optimisation all, several threads"]
+    cases = [CaseResult(FeedCase(name, "typical", 1, 0), error=reason) for name in names]
+    fine = compare(FeedCase(f"{names[2]} too", "typical", 20, 0), {"y": VALUES}, {"y": VALUES})
+    table = text(verdict([*cases, fine]))
+    assert max(map(len, table.splitlines())) <= 100
+    assert all(f"{name}" in table for name in (*names, f"{names[2]} too"))
+    assert table.count("INVALID_ARGUMENT") == 2  # once for the cases, and once in the summary
+    assert table.count("the same") == 2
+
+
 def test_the_worst_output_is_named_with_its_case(report):
     assert "'y' in case zeros-20" in worst(report)
 

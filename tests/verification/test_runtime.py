@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx
 import pytest
 from onnx import TensorProto, helper
 
@@ -85,3 +86,13 @@ def test_a_sequence_of_unlike_tensors_becomes_one_output_for_each(tmp_path):
 def test_hostile_graphs_are_what_the_tests_say_they_are():
     assert len(nested_bomb(26).SerializeToString()) < 4000
     assert len(endless_loop().SerializeToString()) < 400
+
+
+def test_a_graph_of_nothing_is_called_that():
+    empty = onnx.helper.make_model(
+        onnx.helper.make_graph([], "empty", [], []),
+        opset_imports=[onnx.helper.make_opsetid("", 17)],
+        ir_version=8,
+    )
+    with pytest.raises(CheckError, match="its graph has no outputs"):
+        Session(empty.SerializeToString())

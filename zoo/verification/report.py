@@ -15,14 +15,17 @@ if TYPE_CHECKING:
 
 WIDTH = 100
 _HEADINGS = ("case", "output", "max abs", "p99.9", "max rel", "ulp", "of bound", "verdict")
-_WIDTHS = (16, 20, 9, 9, 9, 9, 9, 8)
+_WIDTHS = (18, 20, 9, 9, 9, 9, 9, 8)
 
 
 def text(report: VerificationReport) -> str:
     """A table of at most 100 columns: one line for each output of each case, then what to know."""
     lines = [_row(_HEADINGS), "-" * WIDTH]
+    before: list[str] = []
     for case in report.cases:
-        lines += _case_lines(case)
+        reason = _wrapped(f"{case.skipped or case.error}")
+        lines += _case_lines(case, ["  the same"] if reason == before else reason)
+        before = reason if case.skipped is not None or case.error is not None else []
     lines.append("-" * WIDTH)
     lines += [line for note in report.notes for line in _wrapped(f"note: {note}")]
     lines.append(summary(report))
@@ -102,15 +105,18 @@ def printable(value: str) -> str:
     return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in value)
 
 
-def _case_lines(case: CaseResult) -> list[str]:
+def _case_lines(case: CaseResult, reason: list[str]) -> list[str]:
+    """The lines of a case; a name that is too long for its column has one of its own."""
+    name, above = case.case.name, []
+    if len(name) > _WIDTHS[0]:
+        name, above = "", [printable(name)[:WIDTH]]
     if case.skipped is not None or case.error is not None:
         word = "skipped" if case.skipped is not None else "FAILED"
-        reason = _wrapped(f"{case.skipped or case.error}")
-        return [_row((case.case.name, *[""] * 6, word)), *reason]
-    return [line for output in case.outputs for line in _output_lines(case, output)]
+        return [*above, _row((name, *[""] * 6, word)), *reason]
+    return [*above, *[line for output in case.outputs for line in _output_lines(name, output)]]
 
 
-def _output_lines(case: CaseResult, output: OutputComparison) -> list[str]:
+def _output_lines(case_name: str, output: OutputComparison) -> list[str]:
     details = output.details
     if output.agreement is not None and output.max_abs is None:
         numbers = [f"{output.agreement:.2%}", "", "", "", ""]
@@ -118,7 +124,7 @@ def _output_lines(case: CaseResult, output: OutputComparison) -> list[str]:
         values = (output.max_abs, details.get("p999_abs"), output.max_rel)
         numbers = [_short(value) for value in (*values, details.get("ulp_max"), details.get("used"))]
     word = "ok" if output.passed else "FAILED"
-    row = _row((case.case.name, output.output, *numbers, word))
+    row = _row((case_name, output.output, *numbers, word))
     return [row] if output.passed else [row, *_wrapped(output.reason or "")]
 
 

@@ -54,7 +54,7 @@ class Session:
         except Exception as error:  # its exceptions share no base class but Exception
             name = "the graph" if isinstance(model, bytes) else Path(model).name
             raise CheckError(
-                f"ONNX Runtime {ort.__version__} does not load {name}: {first_line(error)}"
+                f"ONNX Runtime {ort.__version__} does not load {name}: {_why(model, first_line(error))}"
             ) from error
 
     @property
@@ -207,6 +207,18 @@ def _from_ort_value(value: Any) -> Any:
     buffer = (ctypes.c_uint16 * count).from_address(value.data_ptr())
     bits = np.ctypeslib.as_array(buffer).astype(np.uint32) << np.uint32(16)
     return bits.view(np.float32).reshape(shape)
+
+
+def _why(model: Union[Path, bytes], message: str) -> str:
+    """ONNX Runtime's message; of a graph without outputs it only says where in its own code it stopped."""
+    import onnx
+
+    try:
+        content = model if isinstance(model, bytes) else Path(model).read_bytes()
+        outputs = len(onnx.ModelProto.FromString(content).graph.output)
+    except Exception:  # noqa: BLE001 - no protobuf, or none of ONNX's: the message says so
+        return message
+    return message if outputs else "its graph has no outputs"
 
 
 def _spec(value: Any) -> TensorSpec:
