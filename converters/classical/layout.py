@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @record
 class Layout:
-    """How rows reach the model. `kind`: ``"matrix"``, ``"table"``, ``"columns"``, ``"texts"``, ``"labels"``."""
+    """How rows reach the model. `kind`: ``matrix``, ``table``, ``columns``, ``texts`` or ``labels``."""
 
     kind: str
     features: tuple[Feature, ...]
