@@ -184,13 +184,24 @@ def test_that_small_probabilities_are_judged_coarsely_is_said():
     assert said[0.01] == []
 
 
-@pytest.mark.parametrize(("noise_there", "passes"), [(0.0, True), (1e-9, False)])
-def test_a_source_that_is_right_to_the_last_bit_by_luck_is_as_noisy_as_ever(noise_there, passes):
+@pytest.mark.parametrize(
+    ("noise_there", "left", "passes"),
+    [(0.0, 7.5e-6, True), (0.0, 7e-5, True), (0.0, 9e-5, False), (1e-9, 7.5e-6, False)],
+)
+def test_zeros_that_the_source_gives_to_the_last_bit_are_judged_by_the_usual_output(
+    noise_there, left, passes
+):
     """All cancels in its rows of zeros; in the graph, that adds in another order, rounding is left."""
     zeros = np.zeros((2, 6), np.float32)
     noise = {"y": Noise("float64", 1e-7, np.full(zeros.shape, noise_there, np.float32))}
-    left = zeros + np.float32(7.5e-6)
+    left = zeros + np.float32(left)
     assert only(zeros, left, family="zeros", noise=noise, scales={"y": 8.0}).passed == passes
+
+
+def test_other_answers_without_noise_keep_their_narrow_bound():
+    noise = {"y": Noise("float64", 1e-8, np.zeros(VALUES.shape, np.float32))}
+    scales = {"y": float(np.abs(VALUES).max())}
+    assert not only(VALUES, VALUES + np.float32(3e-5), noise=noise, scales=scales).passed
 
 
 def test_noise_is_that_of_the_format_the_graph_computes_in():

@@ -175,7 +175,7 @@ def _limit_by_noise(pair: Pair, criteria: Criteria) -> Limit:
 
 def _is_silent(noise: Noise) -> bool:
     """Whether the source was right to the last bit in this case. Where all cancels that is luck, and no
-    measure of what is left in a graph that adds in another order: two normalisations make it a thousandfold."""
+    measure of what is left in a graph that adds in another order: normalisation makes that a thousandfold."""
     return noise.values is not None and not noise.values.any()
 
 
