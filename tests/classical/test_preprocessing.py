@@ -13,6 +13,7 @@ from sklearn.decomposition import PCA
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_selection import (
     RFE,
+    GenericUnivariateSelect,
     SelectFromModel,
     SelectKBest,
     SelectPercentile,
@@ -314,3 +315,9 @@ def test_a_power_tells_where_a_tree_behind_it_splits_and_not_to_the_last_bit(mat
         assert column.low < np.quantile(seen, 0.1)
         assert column.high > np.quantile(seen, 0.9)
         assert column.values == ()
+
+
+def test_a_selector_that_cannot_answer_is_refused(matrix) -> None:
+    model = GenericUnivariateSelect(mode="k_best", param=0.3).fit(matrix, matrix[:, 0] > 0)
+    with pytest.raises(UnsupportedModelError, match="cannot tell the features"):
+        SklearnConverter().convert(model, request())

@@ -21,7 +21,12 @@ class Selector(Emitter):
     @property
     def kept(self) -> list[int]:
         """The features that stay."""
-        return [int(i) for i in self.estimator.get_support(indices=True)]
+        try:
+            return [int(i) for i in self.estimator.get_support(indices=True)]
+        except (TypeError, ValueError) as error:
+            raise self.refuse(
+                f"scikit-learn cannot tell the features it keeps: {error}", "Fit it with a param of its mode."
+            ) from error
 
     def transform(self, X: Features) -> Features:
         import numpy as np
