@@ -59,6 +59,7 @@ def doctor(*, cache: AnyPath | None = None, offline: bool | None = None) -> Diag
     sections = (
         _versions(),
         _converters(cache),
+        _javas(),
         _environments(cache),
         _sandbox(),
         _runtime(),
@@ -107,7 +108,7 @@ def _converters(cache: AnyPath | None) -> Iterator[Fact]:
     """Each converter with what it runs in: packages of this Python, or an environment of its own."""
     from zoo import environments
 
-    listed = {one.name: one for one in environments.list(cache=cache)}
+    listed = {one.name: one for one in environments.list(cache=cache) if one.state != "outdated"}
     for framework in plugins.converters():
         try:
             wanted = plugins.converter(framework).requirements
@@ -126,12 +127,29 @@ def _converters(cache: AnyPath | None) -> Iterator[Fact]:
             yield Fact("converters", framework, f"needs {', '.join(missing)}", NOTE, hint)
 
 
+def _javas() -> Iterator[Fact]:
+    """The Java of each converter whose source is answered by one."""
+    from zoo.environments.javas import find_java
+    from zoo.errors import MissingJavaError
+
+    for framework in plugins.CONVERTERS:
+        needs = plugins.needs(plugins.converter_target(framework))
+        if needs.java is None:
+            continue
+        try:
+            java = find_java(needs.java, needs.java_newest)
+            yield Fact("java", framework, f"{java.version} in {java.home}")
+        except MissingJavaError as error:
+            yield Fact("java", framework, error.message, NOTE, error.hint)
+
+
 def _environments(cache: AnyPath | None) -> Iterator[Fact]:
-    """The version-matched ones: those that no framework is named after."""
+    """The version-matched ones, which no framework is named after, and what older versions left."""
     from zoo import environments
 
     for one in environments.list(cache=cache):
-        if one.name not in plugins.converters() and one.state != "current":
+        matched = one.name not in plugins.converters() and one.state != "current"
+        if matched or one.state == "outdated":
             yield _environment("older releases", one)
 
 
@@ -142,6 +160,9 @@ def _environment(section: str, one: Listed) -> Fact:
 
     if one.state in ("current", "built"):
         return Fact(section, one.name, f"environment {one.state}, Python {one.python}")
+    if one.state == "outdated":
+        said = f"environment of Python {one.python} that no lock file asks for any more"
+        return Fact(section, one.name, said, NOTE, "`zoo env remove --unused` removes it.")
     try:
         python = find_python(one.python).version
     except MissingPythonError as error:

@@ -11,6 +11,7 @@ import pytest
 
 from zoo.cli.main import run
 from zoo.doctor import Diagnosis, doctor
+from zoo.environments import stored
 
 
 def _facts(found: Diagnosis, section: str) -> dict[str, str]:
@@ -20,10 +21,28 @@ def _facts(found: Diagnosis, section: str) -> dict[str, str]:
 def test_every_section_is_there_and_nothing_is_fetched_offline(cache_dir: Path) -> None:
     found = doctor(offline=True)
     assert {fact.section for fact in found.facts} == {
-        "versions", "converters", "older releases", "sandbox", "onnx runtime", "network", "store",
+        "versions", "converters", "java", "older releases", "sandbox", "onnx runtime", "network", "store",
     }  # fmt: skip
     assert _facts(found, "network")["offline"] == "no socket is opened"
     assert _facts(found, "store")["folder"] == str(cache_dir)
+
+
+def test_an_environment_that_no_lock_asks_for_is_noted(cache_dir: Path) -> None:
+    folder = cache_dir / "environments" / "chainer-0123456789ab.gone-1"
+    folder.mkdir(parents=True)
+    left = stored.Environment("chainer", "3.11.7", folder / "bin" / "python", folder, "0123456789ab", {})
+    stored.write(left)
+    folder.with_suffix("").symlink_to(folder.name)
+    found = doctor(offline=True)
+    assert "3.11.7 that no lock file asks for" in _facts(found, "older releases")["chainer"]
+    assert _facts(found, "converters")["chainer"].startswith("environment not built")
+
+
+def test_a_java_that_is_missing_is_noted_with_the_way_to_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zoo.environments.javas._candidates", lambda: iter(()))
+    noted = {fact.name: fact for fact in doctor(offline=True).facts if fact.section == "java"}
+    assert noted["spark"].status == "note"
+    assert "openjdk-17" in str(noted["spark"].hint)
 
 
 def test_json_is_one_document_with_every_fact(cache_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:

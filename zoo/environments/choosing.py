@@ -8,8 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Optional
 
+from zoo import plugins
 from zoo.environments import stored
 from zoo.environments.building import build
+from zoo.environments.javas import find_java
 from zoo.environments.locks import Lock, find_lock
 from zoo.environments.matching import locks_for
 from zoo.environments.stored import Environment
@@ -36,8 +38,9 @@ def choose(framework: str, detection: Detection, wish: Wish) -> Environment:
     """The environment for a file: of those that are right for it, the first that needs no building.
 
     A converter without lock files runs in the current environment. Raises `MissingPackageError` where nothing
-    fits and nothing may be built, and what `build` raises.
+    fits and nothing may be built, `MissingJavaError`, and what `build` raises.
     """
+    _require_java(framework)
     names = (framework,) if wish.own_code else locks_for(framework, detection)
     found = [find_lock(name, framework) for name in names]
     locks = [lock for lock in found if lock is not None]
@@ -46,6 +49,13 @@ def choose(framework: str, detection: Detection, wish: Wish) -> Environment:
     store = Store.open(wish.cache)
     at_hand = (_at_hand(lock, store, wish) for lock in locks)
     return next(filter(None, at_hand), None) or _built(locks[0], store, wish)
+
+
+def _require_java(framework: str) -> None:
+    """Raise `MissingJavaError` before anything is built for a source that needs a Java."""
+    needs = plugins.needs(plugins.converter_target(framework))
+    if needs.java is not None:
+        find_java(needs.java, needs.java_newest)
 
 
 def _at_hand(lock: Lock, store: Store, wish: Wish) -> Environment | None:
