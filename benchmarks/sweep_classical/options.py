@@ -31,7 +31,7 @@ _METRICS: list[dict[str, Any]] = [
         {"algorithm": "brute"},
     ),
     *({"weights": "distance"}, {"n_neighbors": 1}, {"weights": "distance", "p": 1}),
-    *({"metric": "canberra"}, {"metric": "braycurtis", "weights": "distance"}, {"metric": "nan_euclidean"}),
+    *({"metric": "canberra"}, {"metric": "braycurtis", "weights": "distance"}),
     *({"metric": name, "algorithm": "ball_tree"} for name in ("hamming", "jaccard")),
 ]
 _RADII: list[dict[str, Any]] = [

@@ -1,4 +1,4 @@
-"""Distances beyond sums of powers: canberra, braycurtis, hamming, of flags, scaled, correlated, with gaps.
+"""Distances beyond sums of powers: canberra, braycurtis, hamming, of flags, scaled, with gaps.
 
 Source: sklearn/metrics/_dist_metrics.pyx.tp, sklearn/metrics/pairwise.py (1.9), scipy.spatial.distance.
 
@@ -6,8 +6,8 @@ Source: sklearn/metrics/_dist_metrics.pyx.tp, sklearn/metrics/pairwise.py (1.9),
 - hamming and the metrics of flags (a number is a flag: is it 0?) are ratios of counts, so many rows are
   equally far. Two rows without flags are NaN apart for dice and sokalsneath: refused.
 - seuclidean and mahalanobis: ranks are squares.
-- correlation: 1 - the cosine of the rows less their means. nan_euclidean: over the features that both rows
-  have, NaN where there are none.
+- nan_euclidean: over the features that both rows have, NaN where there are none. For KNNImputer alone: a
+  search by it, or by correlation, takes any of the fitted rows for a row that is nowhere, or constant.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Ranks = Callable[[Graph, Value, np.ndarray, Mapping[str, Any]], Value]
 
 FLAGS = ("jaccard", "dice", "rogerstanimoto", "russellrao", "sokalmichener", "sokalsneath", "yule")
-PARTITIONED = (*FLAGS, "cosine", "correlation", "hamming", "mahalanobis", "nan_euclidean")
+PARTITIONED = (*FLAGS, "cosine", "hamming", "mahalanobis")
 """Metrics for which brute force sorts by numpy.argpartition."""
 
 MOST_IN_ORDER = 8
@@ -99,26 +99,6 @@ def _quadratic(graph: Graph, apart: list[Value], inverse: np.ndarray) -> Value:
         turned = _added(graph, [graph.mul(one, float(share)) for one, share in zip(apart, line)])
         lines.append(graph.mul(turned, own))
     return _added(graph, lines)
-
-
-def _correlation(graph: Graph, x: Value, points: np.ndarray, parameters: Mapping[str, Any]) -> Value:
-    import numpy as np
-
-    x, width = graph.cast(x, "float64"), float(points.shape[1])
-    rest = graph.sub(x, graph.div(idioms.row_sum(graph, x), width))
-    others = points.astype(np.float64)
-    others = others - others.mean(axis=1, keepdims=True)
-    lengths = np.linalg.norm(others, axis=1)[None]
-    length = graph.op("Sqrt", idioms.row_sum(graph, graph.mul(rest, rest)))
-    return graph.sub(1.0, graph.div(graph.matmul(rest, others.T), graph.mul(length, lengths)))
-
-
-def _nan_euclidean(graph: Graph, x: Value, points: np.ndarray, parameters: Mapping[str, Any]) -> Value:
-    import numpy as np
-
-    missing, absent = idioms.is_nan(graph, x), np.isnan(points)
-    filled = graph.where(missing, 0.0, graph.cast(x, "float64"))
-    return nan_euclidean(graph, (filled, missing), (np.where(absent, 0.0, points).astype(np.float64), absent))
 
 
 def nan_euclidean(graph: Graph, row: tuple[Value, Value], fitted: tuple[np.ndarray, np.ndarray]) -> Value:
@@ -203,6 +183,4 @@ _RANKS: dict[str, Ranks] = {
     "hamming": _hamming,
     "seuclidean": _seuclidean,
     "mahalanobis": _mahalanobis,
-    "correlation": _correlation,
-    "nan_euclidean": _nan_euclidean,
 }

@@ -99,9 +99,8 @@ class Neighbours(Emitter):
             raise self.refuse(f"brute force over {fitted.dtype}: {reason}", way_out)
         if name in (*FLAGS, "hamming"):
             raise self.refuse(f"{name} by brute force: {reason}", way_out)
-        if name in ("cosine", "correlation"):
-            means = self.points.mean(axis=1, keepdims=True) if name == "correlation" else 0
-            pair = searching.parallel(self.points - means, self.said, fitted.dtype)
+        if name == "cosine":
+            pair = searching.parallel(self.points, self.said, fitted.dtype)
         else:
             pair = searching.undecided(self.points, self.said)
         if pair is not None:
