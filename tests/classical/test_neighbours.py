@@ -105,6 +105,12 @@ def test_brute_force_over_float32_rounds_sums_to_float32() -> None:
     assert_same(model, (rows + rows[rng.permutation(18)]) / np.float32(2), Options(inputs=inputs))
 
 
+def test_texts_without_a_common_word_are_refused_under_cosine() -> None:
+    points = np.eye(6)[:, :5] + np.eye(6)[:, 1:]
+    model = nb.KNeighborsClassifier(4, metric="cosine").fit(points, [0, 1, 2, 0, 1, 2])
+    assert "equally far from another" in assert_same_or_refused(model, points)
+
+
 def test_duplicates_under_argpartition_are_refused() -> None:
     points = np.array([[1.0, 2.0], [2.0, 4.0], [3.0, 1.0], [0.5, 0.1]])
     model = nb.KNeighborsClassifier(2, metric="cosine").fit(points, [0, 1, 0, 1])

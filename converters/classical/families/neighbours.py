@@ -100,12 +100,16 @@ class Neighbours(Emitter):
         if name in (*FLAGS, "hamming"):
             raise self.refuse(f"{name} by brute force: {reason}", way_out)
         if name == "cosine":
+            count = int(getattr(self.estimator, "n_neighbors_", None) or self.estimator.n_neighbors)
             pair = searching.parallel(self.points, self.said, fitted.dtype)
+            pair = pair or searching.crowded(self.points, self.said, count)
         else:
             pair = searching.undecided(self.points, self.said)
         if pair is not None:
             raise self.refuse(
-                f"fitted rows {pair[0]} and {pair[1]} differ in their target only: {reason}", way_out
+                f"fitted rows {pair[0]} and {pair[1]} differ in their target only, "
+                f"or are equally far from another: {reason}",
+                way_out,
             )
 
     @property
