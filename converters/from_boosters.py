@@ -111,7 +111,7 @@ class XGBoostConverter(BoosterConverter):
     framework: ClassVar[str] = "xgboost"
     title: ClassVar[str] = "XGBoost"
     requirements: ClassVar[tuple[str, ...]] = ("xgboost|xgboost-cpu", "scikit-learn", "pandas")
-    revision: ClassVar[int] = 1
+    revision: ClassVar[int] = 2
     package: ClassVar[str] = "xgboost"
     older_pickles: ClassVar[str] = " (xgboost 1.7 to 3.0 reads pickles of before 2.1; save as .json or .ubj)"
     reads_float32: ClassVar[bool] = True
@@ -149,7 +149,7 @@ class LightGBMConverter(BoosterConverter):
     framework: ClassVar[str] = "lightgbm"
     title: ClassVar[str] = "LightGBM"
     requirements: ClassVar[tuple[str, ...]] = ("lightgbm", "scikit-learn", "pandas")
-    revision: ClassVar[int] = 1
+    revision: ClassVar[int] = 2
     package: ClassVar[str] = "lightgbm"
     reads_float32: ClassVar[bool] = False
 
@@ -172,7 +172,7 @@ class CatBoostConverter(BoosterConverter):
     framework: ClassVar[str] = "catboost"
     title: ClassVar[str] = "CatBoost"
     requirements: ClassVar[tuple[str, ...]] = ("catboost", "scikit-learn", "pandas")
-    revision: ClassVar[int] = 1
+    revision: ClassVar[int] = 2
     package: ClassVar[str] = "catboost"
     reads_float32: ClassVar[bool] = True
 

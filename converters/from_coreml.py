@@ -38,7 +38,7 @@ class CoreMLConverter:
     title: ClassVar[str] = "Core ML"
     requirements: ClassVar[tuple[str, ...]] = ("coremltools",)
     extra: ClassVar[str] = "coreml"
-    revision: ClassVar[int] = 1
+    revision: ClassVar[int] = 2
 
     def load(self, artifact: Artifact, request: ConversionRequest) -> Model:
         """The network, or the steps of another model.

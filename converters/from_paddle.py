@@ -41,7 +41,7 @@ class PaddleConverter:
     title: ClassVar[str] = "PaddlePaddle"
     requirements: ClassVar[tuple[str, ...]] = ("paddlepaddle|paddlepaddle-gpu", "paddle2onnx")
     extra: ClassVar[str] = "paddle"
-    revision: ClassVar[int] = 1
+    revision: ClassVar[int] = 2
 
     def load(self, artifact: Artifact, request: ConversionRequest) -> PaddleModel:
         """The model that a program, its parameters or a folder of both belongs to.

@@ -35,7 +35,7 @@ class TensorFlowConverter:
     title: ClassVar[str] = "TensorFlow"
     requirements: ClassVar[tuple[str, ...]] = ("tensorflow|tensorflow-cpu", "keras", "tf2onnx")
     extra: ClassVar[str] = "tensorflow"
-    revision: ClassVar[int] = 1
+    revision: ClassVar[int] = 2
 
     def __init__(self) -> None:
         self._live: Loaded | None = None

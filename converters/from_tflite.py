@@ -46,7 +46,7 @@ class TFLiteConverter:
     title: ClassVar[str] = "TensorFlow Lite"
     requirements: ClassVar[tuple[str, ...]] = ("tensorflow|tensorflow-cpu", "tf2onnx")
     extra: ClassVar[str] = "tensorflow"
-    revision: ClassVar[int] = 1
+    revision: ClassVar[int] = 2
 
     def load(self, artifact: Artifact, request: ConversionRequest) -> LiteModel:
         """The model behind option ``signature``, or behind the file's only or first entry.
