@@ -62,6 +62,12 @@ def test_gaussian_process_without_probabilities_gives_labels(mode: str, X: np.nd
     assert names == (["label", "probabilities"] if mode == "one_vs_rest" else ["label"])
 
 
+def test_a_row_between_two_classes_is_refused_where_rounding_decides() -> None:
+    rows = np.repeat([[1.0], [2.0]], 4, axis=0)
+    model = GaussianProcessClassifier(optimizer=None).fit(rows, [0, 1] * 4)
+    assert "as much of one class as of the other" in assert_same_or_refused(model, rows)
+
+
 def test_sums_that_cancel_are_refused(X: np.ndarray) -> None:
     twice = np.vstack([X, X])
     noisy = GaussianProcessRegressor(optimizer=None).fit(twice, np.arange(120.0) % 7)

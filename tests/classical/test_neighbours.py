@@ -174,6 +174,11 @@ def test_local_outliers(X: np.ndarray) -> None:
     assert_same(nb.LocalOutlierFactor(5, novelty=True).fit(X), X + 0.01, Options(rtol=1e-9))
 
 
+def test_local_outliers_of_whole_numbers() -> None:
+    rows = np.array([[0, 3], [0, 0], [1, 1], [5, 9], [1, 3], [1, 1], [1, 1]])
+    assert_same(nb.LocalOutlierFactor(2, novelty=True).fit(rows), rows + 1, Options(rtol=1e-9))
+
+
 def test_learned_components(X: np.ndarray) -> None:
     model = nb.NeighborhoodComponentsAnalysis(n_components=2, max_iter=5, random_state=0)
     assert_same(model.fit(X, labels(X)), X)

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 MOST_LOST = 1e-10
 """Relative error by rounding from which on a sum of kernels depends on the order of adding visibly."""
 
+UNDECIDED = 1e-13
+"""Share of the sum's terms below which its sign is that of its rounding."""
+
 
 def _rows(graph: Graph, X: Features) -> Value:
     return graph.cast(numeric(graph, X).value, "float64")
@@ -68,8 +71,22 @@ class BinaryLaplace(Emitter):
 
         source = self.estimator
         points = np.asarray(source.X_train_, dtype=np.float64)
+        residuals = np.asarray(source.y_train_ - source.pi_, dtype=np.float64)
+        self._demand_sides(source.kernel_(points), residuals)
         cross = between(self.graph, source.kernel_, _rows(self.graph, X), points)
-        return cross, self.graph.matmul(cross, np.asarray(source.y_train_ - source.pi_, dtype=np.float64))
+        return cross, self.graph.matmul(cross, residuals)
+
+    def _demand_sides(self, kernel: np.ndarray, residuals: np.ndarray) -> None:
+        """Refuse where the classes of a fitted row cancel: the order of adding then decides its label."""
+        import numpy as np
+
+        size = np.abs(kernel) @ np.abs(residuals)
+        undecided = np.flatnonzero(np.abs(kernel @ residuals) <= UNDECIDED * size)
+        if len(undecided):
+            raise self.refuse(
+                f"fitted row {undecided[0]} is as much of one class as of the other, and rounding decides",
+                "Rows that are equal have different labels: leave them out, or add a feature.",
+            )
 
     def predict(self, X: Features) -> Value:
         second = self.graph.cast(self.graph.greater(self._latent(X)[1], 0), "int64")

@@ -317,7 +317,9 @@ class LocalOutlierFactor(Neighbours):
 
         graph, source = self.graph, self.estimator
         rank, rows = self.neighbours(X, int(source.n_neighbors_))
-        distance = graph.cast(distances(graph, rank, self.metric), numeric(graph, X).dtype)
+        distance = distances(graph, rank, self.metric)
+        if numeric(graph, X).dtype == "float32":
+            distance = graph.cast(distance, "float32")
         reach = graph.maximum(distance, idioms.take(graph, self._distances(), rows))
         count = float(source.n_neighbors_)
         mean = graph.div(idioms.row_sum(graph, reach), count)
