@@ -86,6 +86,15 @@ def test_gblinear_skips_missing_values() -> None:
     assert_same(xgb.XGBClassifier(booster="gblinear", n_estimators=5).fit(rows, data.MULTI), rows, NOISE)
 
 
+def test_a_gblinear_that_diverged_skips_missing_values_too() -> None:
+    rows = np.where(np.arange(data.X.size).reshape(data.X.shape) % 7, data.X * 1e-9, np.nan)
+    model = xgb.XGBRegressor(booster="gblinear", n_estimators=4, learning_rate=1e6).fit(
+        rows, np.abs(data.Y) + 1
+    )
+    assert "inf" in model.get_booster().get_dump()[0]
+    assert_same(model, np.full_like(rows[:3], np.nan))
+
+
 @pytest.mark.parametrize("target", ["binary", "classes", "numbers"])
 def test_random_forests_keep_the_trees_of_a_class_together(target) -> None:
     if target == "numbers":

@@ -151,8 +151,10 @@ class XGBoost(Emitter):
         graph, count = self.graph, self.learner.groups
         table = np.array(self.learner.weights, dtype=np.float32).reshape(-1, count)
         begin = idioms.broadcast_rows(graph, (table[-1] + start[0]).reshape(1, -1))
-        x = graph.where(graph.op("IsNaN", x), 0.0, x)
-        products = graph.mul(graph.op("Unsqueeze", x, np.array([2])), table[:-1])
+        x = graph.op("Unsqueeze", x, np.array([2]))
+        products = graph.where(
+            graph.op("IsNaN", x), 0.0, graph.mul(x, table[:-1])
+        )  # a weight may be infinite
         terms = graph.op("Transpose", graph.op("Concat", begin, products, axis=1), perm=[1, 0, 2])
         return added(graph, terms, self.width + 1)
 
