@@ -77,15 +77,17 @@ class BinaryLaplace(Emitter):
         return cross, self.graph.matmul(cross, residuals)
 
     def _demand_sides(self, kernel: np.ndarray, residuals: np.ndarray) -> None:
-        """Refuse where the classes of a fitted row cancel: the order of adding then decides its label."""
+        """Refuse where the classes of a fitted row, or of one as near to all, cancel: rounding decides."""
         import numpy as np
 
-        size = np.abs(kernel) @ np.abs(residuals)
-        undecided = np.flatnonzero(np.abs(kernel @ residuals) <= UNDECIDED * size)
-        if len(undecided):
+        rows = np.vstack([np.ones(len(residuals)), kernel])
+        undecided = np.abs(rows @ residuals) <= UNDECIDED * (np.abs(rows) @ np.abs(residuals))
+        if undecided.any():
+            at = int(np.flatnonzero(undecided)[0])
+            who = f"fitted row {at - 1}" if at else "a row equally near to all fitted ones"
             raise self.refuse(
-                f"fitted row {undecided[0]} is as much of one class as of the other, and rounding decides",
-                "Rows that are equal have different labels: leave them out, or add a feature.",
+                f"{who} is as much of one class as of the other, and rounding decides",
+                "Leave out equal rows of different labels, or add a feature.",
             )
 
     def predict(self, X: Features) -> Value:
