@@ -42,34 +42,54 @@ strict = StringIndexer(inputCol="colour", outputCol="code")
 hot = OneHotEncoder(inputCols=["code"], outputCols=["hot"])
 raw = VectorAssembler(inputCols=["a", "b", "c", "hot"], outputCol="raw")
 scaled = StandardScaler(inputCol="raw", outputCol="features", withMean=True)
-coded = VectorAssembler(inputCols=["a", "b", "code"], outputCol="features")
 small = {"maxDepth": 3, "seed": 1}
-ranged = MinMaxScaler(inputCol="v", outputCol="features")
+ranged = MinMaxScaler(inputCol="v", outputCol="r")
 largest = MaxAbsScaler(inputCol="features", outputCol="s")
-unit = Normalizer(inputCol="features", outputCol="n")
-network = MultilayerPerceptronClassifier(labelCol="three", layers=[3, 4, 3], seed=1, maxIter=5)
 buckets = Bucketizer(splits=[-float("inf"), -1.0, 0.0, 1.0, float("inf")], inputCol="a", outputCol="bucket")
 both = VectorAssembler(inputCols=["bucket", "b"], outputCol="v")
 back = IndexToString(inputCol="prediction", outputCol="name", labels=["lo", "mid", "hi"])
+
+
+def columns(name):
+    return {"predictionCol": name, "probabilityCol": f"{name}_p", "rawPredictionCol": f"{name}_raw"}
+
+
+svc = {"featuresCol": "s", "predictionCol": "svc", "rawPredictionCol": "svc_raw"}
+poisson = {"family": "poisson", "link": "log", "labelCol": "count"}
+trees = {**small, "numTrees": 4}
 pipelines = {
     "multinomial": [index, hot, raw, scaled, LogisticRegression(labelCol="three", maxIter=5), back],
-    "binary": [strict, hot, raw, scaled, LogisticRegression(labelCol="two", maxIter=5, threshold=0.3)],
-    "tree": [index, coded, DecisionTreeClassifier(labelCol="three", maxDepth=4)],
-    "forest": [numbers, RandomForestClassifier(labelCol="three", numTrees=4, **small)],
-    "forest_regressor": [index, coded, RandomForestRegressor(labelCol="y", numTrees=4, **small)],
-    "boosted": [numbers, GBTClassifier(labelCol="two", maxIter=3, **small)],
-    "boosted_regressor": [numbers, GBTRegressor(labelCol="y", maxIter=3, **small)],
-    "linear": [buckets, both, ranged, LinearRegression(labelCol="y")],
-    "generalized": [numbers, GeneralizedLinearRegression(labelCol="count", family="poisson", link="log")],
-    "kmeans": [numbers, KMeans(k=3, seed=1)],
-    "svc": [numbers, largest, LinearSVC(featuresCol="s", labelCol="two")],
-    "network": [numbers, network],
-    "features": [numbers, unit, PCA(k=2, inputCol="n", outputCol="p")],
+    "classifiers": [
+        strict,
+        numbers,
+        largest,
+        LogisticRegression(labelCol="two", maxIter=5, threshold=0.3, **columns("binary")),
+        DecisionTreeClassifier(labelCol="three", maxDepth=4, **columns("tree")),
+        RandomForestClassifier(labelCol="three", **trees, **columns("forest")),
+        GBTClassifier(labelCol="two", maxIter=3, **small, predictionCol="boosted"),
+        LinearSVC(labelCol="two", **svc),
+        MultilayerPerceptronClassifier(
+            labelCol="three", layers=[3, 4, 3], seed=1, maxIter=5, **columns("network")
+        ),
+    ],
+    "regressors": [
+        index,
+        VectorAssembler(inputCols=["a", "b", "code"], outputCol="features"),
+        buckets,
+        both,
+        ranged,
+        LinearRegression(featuresCol="r", labelCol="y", predictionCol="linear"),
+        GeneralizedLinearRegression(predictionCol="generalized", **poisson),
+        RandomForestRegressor(labelCol="y", predictionCol="forest", **trees),
+        GBTRegressor(labelCol="y", predictionCol="boosted", maxIter=3, **small),
+        KMeans(k=3, seed=1, predictionCol="cluster"),
+    ],
+    "forest": [numbers, RandomForestClassifier(labelCol="three", **trees)],
     "bayes": [buckets, both, NaiveBayes(featuresCol="v", labelCol="three", modelType="gaussian")],
     "skip": [StringIndexer(inputCol="colour", outputCol="code", handleInvalid="skip"), hot],
 }
 bounds = [[-9.0, 0.0, 9.0], [-99.0, -5.0, 5.0, 99.0]]
-pipelines["several"] = [
+pipelines["transformers"] = [
     StringIndexer(inputCols=["colour"], outputCols=["i"], handleInvalid="keep"),
     OneHotEncoder(inputCol="i", outputCol="o", dropLast=False, handleInvalid="keep"),
     Bucketizer(splitsArray=bounds, inputCols=["a", "b"], outputCols=["p", "q"]),
@@ -77,7 +97,8 @@ pipelines["several"] = [
     numbers,
     Normalizer(inputCol="features", outputCol="n", p=1.0),
     StandardScaler(inputCol="features", outputCol="t"),
-    VectorAssembler(inputCols=["o", "p", "q", "r", "s", "n", "t"], outputCol="everything"),
+    PCA(k=2, inputCol="n", outputCol="u"),
+    VectorAssembler(inputCols=["o", "p", "q", "r", "s", "n", "t", "u"], outputCol="everything"),
 ]
 folder = Path.cwd()
 for name, steps in pipelines.items():
