@@ -115,7 +115,7 @@ def _dense(row: Any) -> Any:
 def turning(coef: Any, intercept: Any) -> list[Feature]:
     """Ranges about the points nearest to the origin where ``x @ coef.T + intercept`` is 0; coef is [K, F].
 
-    Nothing is known where those are as near as rows that are drawn without any knowledge.
+    They hold the rows that are drawn without any knowledge, too; nothing is known where those reach as far.
     """
     import numpy as np
 
@@ -126,7 +126,9 @@ def turning(coef: Any, intercept: Any) -> list[Feature]:
     points = points[np.isfinite(points).all(axis=1)]
     if not len(points) or np.abs(points).max() <= SPREAD:
         return unknown(coef.shape[1])
-    return around(points, np.maximum(np.abs(points).max(axis=0), 1.0))
+    beyond = np.maximum(np.abs(points).max(axis=0), 1.0)
+    low, high = points.min(axis=0) - beyond, points.max(axis=0) + beyond
+    return [ranged(Feature(), *pair) for pair in zip(np.minimum(low, -SPREAD), np.maximum(high, SPREAD))]
 
 
 def categories(values: Any) -> Feature:

@@ -122,3 +122,11 @@ def test_a_fault_where_a_model_was_fitted_shows_and_nowhere_else(name):
     assert shown(source, faulty, known=True)
     assert not shown(source, faulty, known=False)
     assert not shown(source, source, known=True)
+
+
+def test_rows_on_the_other_side_of_where_a_line_turns_are_fed_too() -> None:
+    """A turn far on one side must not draw all rows to it: a fault beyond the origin would never show."""
+    model = linear_model.LogisticRegression().fit(np.arange(40.0)[:, None] / 4, np.arange(40) >= 32)
+    (domain,) = SklearnConverter().describe(model, request()).domains
+    assert domain.columns[0].low == -3.0
+    assert domain.columns[0].high > 8

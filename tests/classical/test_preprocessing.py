@@ -304,7 +304,7 @@ def test_what_was_fitted_tells_the_range_of_the_rows(scaler, matrix, classes) ->
     for column, seen in zip(domain.columns, X.T, strict=True):
         assert seen.min() < column.high <= np.abs(seen).max() * 4
         assert seen.max() > column.low >= -np.abs(seen).max() * 4
-        assert column.high - column.low > 0.4 * np.ptp(seen)
+        assert column.high - column.low > 0.5 * np.ptp(seen)
 
 
 def test_a_power_tells_where_a_tree_behind_it_splits_and_not_to_the_last_bit(matrix, classes) -> None:
