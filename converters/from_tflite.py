@@ -96,13 +96,7 @@ class TFLiteConverter:
             with quiet():
                 results = model.interpreter.get_signature_runner(model.entry.signature)(**feeds)
             return {name: results[name] for name in model.entry.outputs}
-        interpreter = model.interpreter
-        for name, index in model.entry.inputs.items():
-            interpreter.resize_tensor_input(index, feeds[name].shape)
-        interpreter.allocate_tensors()
-        for name, index in model.entry.inputs.items():
-            interpreter.set_tensor(index, feeds[name])
-        interpreter.invoke()
+        interpreter = tflite_files.invoked(model.interpreter, model.entry, feeds)
         return {name: interpreter.get_tensor(index) for name, index in model.entry.outputs.items()}
 
     def layers(self, model: LiteModel, feeds: Mapping[str, np.ndarray]) -> list[Layer]:

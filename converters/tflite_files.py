@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import struct
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Mapping
 
 from converters.tensorflow_runtime import tf2onnx
 from zoo.errors import MissingInputError, UnsupportedFileError, UnsupportedModelError, UsageError
 from zoo.records import record
+
+if TYPE_CHECKING:
+    import numpy as np
 
 HEAVY = (
     "CONV_2D",
@@ -76,6 +79,17 @@ def entry(model: Any, wanted: Any) -> Entry:
     if wanted not in signatures:
         raise UsageError(f"the model has no signature {wanted!r}", hint=f"Its signatures: {listed}")
     return _signature_entry(model, str(wanted), signatures[wanted])
+
+
+def invoked(interpreter: Any, entry: Entry, feeds: Mapping[str, np.ndarray]) -> Any:
+    """`interpreter` after it was sized for `feeds`, given them and run."""
+    for name, index in entry.inputs.items():
+        interpreter.resize_tensor_input(index, feeds[name].shape)
+    interpreter.allocate_tensors()
+    for name, index in entry.inputs.items():
+        interpreter.set_tensor(index, feeds[name])
+    interpreter.invoke()
+    return interpreter
 
 
 def operations(model: Any, subgraph: int) -> list[str]:

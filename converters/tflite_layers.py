@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Iterator, Mapping
 
 from converters.tensorflow_runtime import quiet, tensorflow
+from converters.tflite_files import invoked
 from converters.tflite_graphs import operation_names
 
 if TYPE_CHECKING:
@@ -48,13 +49,7 @@ def _run(model: LiteModel, feeds: Mapping[str, np.ndarray]) -> Any:
             experimental_preserve_all_tensors=True,
             experimental_op_resolver_type=plain,
         )
-        for name, index in model.entry.inputs.items():
-            interpreter.resize_tensor_input(index, feeds[name].shape)
-        interpreter.allocate_tensors()
-        for name, index in model.entry.inputs.items():
-            interpreter.set_tensor(index, feeds[name])
-        interpreter.invoke()
-    return interpreter
+        return invoked(interpreter, model.entry, feeds)
 
 
 def _outputs(model: LiteModel) -> Iterator[tuple[str, int]]:
