@@ -19,7 +19,6 @@ from zoo.verification.verdict import verdict, worst_output
 
 RANDOM = np.random.default_rng(0)
 VALUES = RANDOM.standard_normal((300, 4)).astype(np.float32)
-ROLES = {"label": "label", "probabilities": "probabilities"}
 
 
 def test_equal_outputs_pass_with_every_measure_at_its_best():
