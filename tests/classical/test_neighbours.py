@@ -157,6 +157,16 @@ def test_mean_within_a_radius(X: np.ndarray) -> None:
     )
 
 
+@pytest.mark.filterwarnings("ignore:(divide by zero|overflow|invalid value) encountered")
+@pytest.mark.filterwarnings("ignore:One or more samples have no neighbors")
+def test_infinite_weights_within_a_radius_of_rows_a_subnormal_step_away() -> None:
+    fitted = np.array([[0.0], [0.0], [0.2], [0.4]])
+    rows = np.array([[0.0], [5e-324], [-1e-310], [1e-300], [0.2]])
+    for target in ([0, 1, 1, 2], [1, 1, 0, 2]):
+        assert_same(nb.RadiusNeighborsClassifier(0.5, weights="distance").fit(fitted, target), rows)
+    assert_same(nb.RadiusNeighborsRegressor(0.5, weights="distance").fit(fitted, [1.0, 0, 2, 3]), rows)
+
+
 @pytest.mark.parametrize("mode", ["connectivity", "distance"])
 def test_graphs_of_neighbours(mode: str, X: np.ndarray) -> None:
     assert_same(nb.KNeighborsTransformer(n_neighbors=3, mode=mode).fit(X), X + 0.01)

@@ -10,6 +10,8 @@ Source: sklearn/neighbors/ (1.9).
 - regressor: mean, or weighted mean, of the neighbours' targets.
 - radius: rank(distance) <= rank(radius). Rows without neighbours: the outlier label (probability 1 if
   it is a class, else 0 everywhere), NaN for regressors; the source raises without an outlier label.
+  Here weights "distance" are 1 and 0 only beside a distance of 0; below 5.6e-309 they are infinite, and
+  what is divided by their sum is NaN, the first of which is the label.
 - LocalOutlierFactor(novelty=True): minus the mean ratio of densities; -1 below the offset.
 """
 
@@ -119,19 +121,19 @@ class Neighbours(Emitter):
 
         return np.arange(len(self.points))[:, None]
 
-    def weights(self, distance: Value, among: Value | None = None) -> Value:
-        """Weights of distances [N, K]; `among` (bool) says which of them are neighbours at all."""
-        graph, kind = self.graph, self.estimator.weights
-        if callable(kind):
+    def inverse(self, distance: Value) -> Value:
+        """Weights of distances [N, K]: 1 / distance, or 1 where `there` and 0 for the others of the row."""
+        graph = self.graph
+        if callable(self.estimator.weights):
             raise self.refuse("its weights are Python code")
-        if kind != "distance":
-            weights = graph.add(graph.mul(distance, 0.0), 1.0)
-        else:
-            inverse = graph.div(1.0, distance)
-            there = graph.op("IsInf", inverse)
-            on_it = idioms.row_max(graph, graph.cast(there, "int64"))
-            weights = graph.where(graph.greater(on_it, 0), graph.cast(there, "float64"), inverse)
-        return weights if among is None else graph.where(among, weights, 0.0)
+        inverse = graph.div(1.0, distance)
+        there = self.there(distance, inverse)
+        on_it = idioms.row_max(graph, graph.cast(there, "int64"))
+        return graph.where(graph.greater(on_it, 0), graph.cast(there, "float64"), inverse)
+
+    def there(self, distance: Value, inverse: Value) -> Value:
+        """Which fitted rows count as the row itself: bool, [N, K]."""
+        return self.graph.op("IsInf", inverse)
 
 
 class Nearest(Neighbours):
@@ -148,7 +150,7 @@ class Nearest(Neighbours):
         rank, rows = self.neighbours(X, int(self.estimator.n_neighbors))
         if self.estimator.weights in (None, "uniform"):
             return rows, None
-        return rows, self.weights(distances(self.graph, rank, self.metric))
+        return rows, self.inverse(distances(self.graph, rank, self.metric))
 
     def by_neighbour(self, X: Features, table: np.ndarray) -> tuple[Value, Value | None]:
         """table[rows] and weights, neighbours on the first axis: [k, N, T] and [k, N, 1]."""
@@ -224,26 +226,35 @@ class Within(Neighbours):
         rank, among = self.among(X)
         if self.estimator.weights in (None, "uniform"):
             return graph.cast(among, "float64")
-        return self.weights(graph.where(among, distances(graph, rank, self.metric), 1.0), among)
+        weights = self.inverse(graph.where(among, distances(graph, rank, self.metric), 1.0))
+        return graph.where(among, weights, 0.0)
+
+    def there(self, distance: Value, inverse: Value) -> Value:
+        return self.graph.equal(distance, 0.0)
 
 
 class RadiusNeighborsClassifier(Within):
-    def sums(self, X: Features) -> list[Value]:
-        """[N, classes] for each output, rows of zeros without neighbours."""
-        weights = self.weighted(X)
-        return [
-            self.graph.matmul(weights, one_hot_table(codes, len(labels)))
-            for codes, labels in coded(self.estimator)
-        ]
-
     def shares(self, X: Features) -> list[Value]:
-        graph, result = self.graph, []
-        for output, (sums, (_, labels)) in enumerate(zip(self.sums(X), coded(self.estimator))):
+        """[N, classes] for each output."""
+        graph, weights, result = self.graph, self.weighted(X), []
+        for output, (codes, labels) in enumerate(coded(self.estimator)):
+            sums = self._sums(weights, one_hot_table(codes, len(labels)))
             total = idioms.row_sum(graph, sums)
             none = graph.equal(total, 0)
             lonely = self._lonely(output, labels)
             result.append(graph.where(none, lonely, graph.div(sums, graph.where(none, 1.0, total))))
         return result
+
+    def _sums(self, weights: Value, table: np.ndarray) -> Value:
+        """Weights [N, S] added up by class: [N, classes], zeros without neighbours."""
+        graph = self.graph
+        if self.estimator.weights in (None, "uniform"):
+            return graph.matmul(weights, table)
+        # An infinite weight is its own class's only: in a product it would meet the zeros of the others.
+        endless = graph.op("IsInf", weights)
+        sums = graph.matmul(graph.where(endless, 0.0, weights), table)
+        beyond = graph.greater(graph.matmul(graph.cast(endless, "float64"), table), 0)
+        return graph.where(beyond, float("inf"), sums)
 
     def _lonely(self, output: int, labels: np.ndarray) -> np.ndarray:
         """The probabilities of a row without neighbours, [1, classes]."""
@@ -258,6 +269,8 @@ class RadiusNeighborsClassifier(Within):
         label = self.estimator.outlier_label_
         chosen = []
         for output, (share, (_, labels)) in enumerate(zip(shares, coded(self.estimator))):
+            if self.estimator.weights == "distance":
+                share = graph.where(graph.op("IsNaN", share), 2.0, share)
             found = idioms.classes(graph, labels, idioms.argmax(graph, share))
             if label is not None:
                 none = graph.equal(idioms.row_max(graph, share, keepdims=False), 0)
