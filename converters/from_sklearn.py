@@ -7,7 +7,7 @@ docs/classical.md.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, ClassVar, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Collection, Mapping
 
 from converters.classical import answers, loading, probing
 from converters.classical.graph import Graph
@@ -86,9 +86,15 @@ class SklearnConverter:
 
     def predict(self, model: Any, feeds: Mapping[str, np.ndarray]) -> Tensors:
         """scikit-learn's own answers for the rows of `feeds`, under the graph's output names."""
+        return self.predict_some(model, feeds)
+
+    def predict_some(
+        self, model: Any, feeds: Mapping[str, np.ndarray], names: Collection[str] | None = None
+    ) -> Tensors:
+        """The same; its methods whose answers are not among `names` are not called."""
         found = self._reading(model)
         with probing.quiet():
-            arrays, _ = answers.observed(model, rows(found, feeds))
+            arrays, _ = answers.observed(model, rows(found, feeds), names)
         return arrays
 
     def layers(self, model: Any, feeds: Mapping[str, np.ndarray]) -> list[Layer]:

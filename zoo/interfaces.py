@@ -42,7 +42,8 @@ class Converter(Protocol):
 
     A converter may also have ``sample(model, request) -> Tensors | None``: rows that the source came with,
     fed like a user's sample; ``layers(model, feeds) -> list[Layer]``: what is inside the source, for
-    `zoo bisect`; ``predict_precise(model, feeds)``: its answer in float64, None where it has none; and,
+    `zoo bisect`; ``predict_precise(model, feeds)``: its answer in float64, None where it has none;
+    ``predict_some(model, feeds, names)``: `predict`, which may leave out outputs not among `names`; and,
     a third party's, ``recognise(path) -> str | None``: the kind of a file that is of no format known here.
     It runs in the process of the command line, so it reads a bounded part of the file and loads nothing.
     Its module may have a function ``preload()`` that imports the framework: for workers that are kept warm.

@@ -77,9 +77,7 @@ def answers(model: Any) -> tuple[Answer, ...]:
 def written(graph: Graph, model: Any, X: Features, names: Collection[str] | None = None) -> dict[str, Value]:
     """Write every answer, or those that are called `names`; gives the graph's outputs by name."""
     outputs: dict[str, Value] = {}
-    for answer in answers(model):
-        if names is not None and not any(name.startswith(answer.name) for name in names):
-            continue
+    for answer in _asked(model, names):
         result = emit(graph, model, answer.method, X)
         found = _named(answer.name, result if isinstance(result, list) else _split(graph, result))
         outputs.update({name: _widened(graph, value) for name, value in found.items()})
@@ -91,11 +89,21 @@ def _widened(graph: Graph, value: Value) -> Value:
     return graph.cast(value, "int64") if value.dtype.startswith(("int", "uint")) else value
 
 
-def observed(model: Any, rows: Any) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """The source's own answers by output name, and the role of each."""
+def _asked(model: Any, names: Collection[str] | None) -> list[Answer]:
+    """All answers, or those that give one of `names`."""
+    found = answers(model)
+    if names is None or len(found) == 1:
+        return list(found)
+    return [answer for answer in found if any(name.startswith(answer.name) for name in names)]
+
+
+def observed(
+    model: Any, rows: Any, names: Collection[str] | None = None
+) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """The source's own answers by output name, and the role of each; all, or those called `names`."""
     arrays: dict[str, np.ndarray] = {}
     roles: dict[str, str] = {}
-    for answer in answers(model):
+    for answer in _asked(model, names):
         try:
             result = getattr(model, answer.method)(rows)
         except ValueError as error:

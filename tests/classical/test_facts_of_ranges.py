@@ -23,7 +23,7 @@ from converters.from_sklearn import SklearnConverter
 from tests.classical.harness import Feeds, request, run, session_of
 from zoo.records import SourceDescription
 from zoo.verification.feeds import FeedMaker, feeds_of
-from zoo.verification.search import decision_feeds
+from zoo.verification.search import Predict, decision_feeds
 
 FAR, SCALE = np.array([5000.0, -4000.0, 3000.0]), 20.0
 """Of the columns that all models are fitted on."""
@@ -50,11 +50,11 @@ def shown(source: Any, faulty: Any, known: bool) -> bool:
     if not known:
         description = dataclasses.replace(description, domains=())
     session = session_of(converter.convert(faulty, request()))
-    feeds = _feeds(description, lambda one: converter.predict(source, one))
+    feeds = _feeds(description, lambda one, *names: converter.predict(source, one))
     return any(_differs(run(session, one), converter.predict(source, one)) for one in feeds)
 
 
-def _feeds(description: SourceDescription, predict: Callable[[Feeds], Feeds]) -> Iterator[Feeds]:
+def _feeds(description: SourceDescription, predict: Predict) -> Iterator[Feeds]:
     maker = FeedMaker(description)
     for _, one in feeds_of(maker):
         yield one

@@ -11,7 +11,8 @@ FLAT = SourceDescription(Signature((TensorSpec("x", "float32", ("n", 4)),)))
 
 def decision_cases(predict, description=FLAT):
     maker = FeedMaker(description, seed=0, sample=None)
-    return {case.name: feeds for case, feeds in decision_feeds(maker, predict, description)}
+    found = decision_feeds(maker, lambda feeds, *names: predict(feeds), description)
+    return {case.name: feeds for case, feeds in found}
 
 
 def decision_case(predict, description=FLAT):
@@ -102,3 +103,19 @@ def test_rows_that_neighbours_were_fitted_on_show_in_the_second_search():
         for feeds in (first, second)
     ]
     assert shown[1] > shown[0] + 15
+
+
+def test_search_asks_pairs_that_turn_for_the_output_that_decides():
+    asked = []
+
+    def answers(feeds, *names):
+        asked.append((names, len(feeds["x"])))
+        return saturated(feeds)
+
+    maker = FeedMaker(FLAT, seed=0, sample=None)
+    _, feeds = next(decision_feeds(maker, answers, FLAT))
+    assert {names for names, _ in asked} == {(), ("probabilities",)}
+    turning = {rows for names, rows in asked if names}
+    assert len(turning) == 1
+    assert turning < set(range(1, 96))
+    assert len(feeds["x"]) == 6 * turning.pop()

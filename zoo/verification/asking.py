@@ -68,9 +68,13 @@ class Source:
         for name in ("feeds", "outputs"):
             (out / name).mkdir(parents=True, exist_ok=True)
 
-    def predict(self, feeds: Mapping[str, np.ndarray]) -> Tensors:
-        """The source's own answer."""
-        return self._converter.predict(self._model, feeds)
+    def predict(self, feeds: Mapping[str, np.ndarray], *names: str) -> Tensors:
+        """The source's own answer; where there are `names`, at least the outputs that are called so."""
+        some = getattr(self._converter, "predict_some", None) if names else None
+        found: Tensors = (
+            some(self._model, feeds, names) if some else self._converter.predict(self._model, feeds)
+        )
+        return found
 
     def answered(self, file: CaseFile, feeds: Tensors) -> CaseFile:
         """Answer one case. A feed that the source itself refuses proves nothing, and is recorded so."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
+from typing import TYPE_CHECKING, Callable, Dict, Iterator, List, Mapping, Optional, Protocol, Tuple
 
 from zoo.records import FeedCase, SourceDescription, record
 from zoo.verification.draws import Stream
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     import numpy as np
 
     from zoo.tensors import Tensors
-
-Predict = Callable[[Mapping[str, "np.ndarray"]], "Tensors"]
 
 PAIRS = 96
 """Pairs of rows that are searched between, where a row is small."""
@@ -39,6 +37,14 @@ SLOW_STEP = 1.0
 """Seconds for one step from which on a source is searched as if its rows were large."""
 BESIDE = (1e-3, -1e-3, 3e-5, -3e-5)
 """Rows are also placed this share of the way beside the turning point."""
+
+
+class Predict(Protocol):
+    """The source that is asked."""
+
+    def __call__(self, feeds: Mapping[str, np.ndarray], *names: str) -> Tensors:
+        """Its answers for `feeds`; where there are `names`, at least the outputs that are called so."""
+        ...
 
 
 @record
@@ -64,18 +70,27 @@ class Line:
             rows[name] = cast(start * (1 - part) + self.end[name] * part, str(self.fixed[name].dtype))
         return rows
 
-    def picked(self, parts: List[Tensors], rows: np.ndarray) -> Tensors:
-        """The given rows of all parts behind each other."""
+    def only(self, rows: np.ndarray) -> Line:
+        """The same of some pairs."""
+        taken = [
+            {
+                name: array.take(rows, self.axes[name]) if name in self.axes else array
+                for name, array in part.items()
+            }
+            for part in (self.start, self.end, self.fixed)
+        ]
+        return Line(*taken, self.axes, len(rows))
+
+    def joined(self, parts: List[Tensors]) -> Tensors:
+        """The rows of all parts behind each other."""
         import numpy as np
 
-        picked = {}
-        for name, array in self.fixed.items():
-            axis = self.axes.get(name)
-            if axis is None:
-                picked[name] = array
-            else:
-                picked[name] = np.concatenate([part[name].take(rows, axis) for part in parts], axis)
-        return picked
+        return {
+            name: np.concatenate([part[name] for part in parts], self.axes[name])
+            if name in self.axes
+            else array
+            for name, array in self.fixed.items()
+        }
 
 
 def decision_feeds(
@@ -131,15 +146,16 @@ def _searched(line: Line, predict: Predict, description: SourceDescription, step
     decides = _decision(line, predict, description)
     if decides is None:
         return None
+    line = line.only(decides.turns)
     low, high = _bisected(line, predict, decides, steps)
-    ends = [line.at(low), line.at(high)]
-    return line.picked([*ends, *[line.at(low + step) for step in BESIDE]], decides.turns)
+    return line.joined([line.at(share) for share in (low, high, *[low + step for step in BESIDE])])
 
 
 @record
 class Decision:
-    """Which side of the decision a row's answer is on; `turns` are the pairs whose ends differ."""
+    """What decides, and for each of `turns`, the pairs whose ends differ, on which side an answer is."""
 
+    output: str
     side: Callable[[Tensors], np.ndarray]
     turns: np.ndarray
 
@@ -186,7 +202,7 @@ def _decision(line: Line, predict: Predict, description: SourceDescription) -> O
         a, b = read(first[name]), read(last[name])
         turns = np.flatnonzero(a != b) if a.ndim == 1 else np.flatnonzero(np.any(a != b, axis=1))
         if turns.size:
-            return Decision(_side(name, read, a, b), turns)
+            return Decision(name, _side(name, read, a[turns], b[turns]), turns)
     return None
 
 
@@ -229,7 +245,7 @@ def _bisected(line: Line, predict: Predict, decides: Decision, steps: int) -> Tu
     low, high = _shares(line, 0.0), _shares(line, 1.0)
     for _ in range(steps):
         middle = (low + high) / 2
-        turned = decides.side(predict(line.at(middle)))
+        turned = decides.side(predict(line.at(middle), decides.output))
         low, high = _where(turned, low, middle), _where(turned, middle, high)
     return low, high
 
