@@ -8,6 +8,7 @@ bare interpreter and a warm `zoo.pull`. Results go to ``docs/performance.md``.
 from __future__ import annotations
 
 import argparse
+import compileall
 import os
 import platform
 import statistics
@@ -67,6 +68,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("-n", type=int, default=5, help="pairs")
     pairs = parser.parse_args().n
+    # As pip leaves it behind an installation, whatever this shell's PYTHONDONTWRITEBYTECODE says.
+    for package in ("zoo", "converters"):
+        compileall.compile_dir(ROOT / package, quiet=1)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         subprocess.run([sys.executable, "-c", MAKE_MODELS, name], check=True, capture_output=True)
