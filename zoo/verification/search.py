@@ -72,14 +72,14 @@ class Line:
 
     def only(self, rows: np.ndarray) -> Line:
         """The same of some pairs."""
-        taken = [
+        start, end, fixed = (
             {
                 name: array.take(rows, self.axes[name]) if name in self.axes else array
                 for name, array in part.items()
             }
             for part in (self.start, self.end, self.fixed)
-        ]
-        return Line(*taken, self.axes, len(rows))
+        )
+        return Line(start, end, fixed, self.axes, len(rows))
 
     def joined(self, parts: List[Tensors]) -> Tensors:
         """The rows of all parts behind each other."""
