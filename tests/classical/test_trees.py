@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import (
     AdaBoostClassifier,
     AdaBoostRegressor,
@@ -24,7 +25,7 @@ from sklearn.ensemble import (
 )
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge, RidgeClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier, ExtraTreeClassifier, ExtraTreeRegressor
 from threadpoolctl import threadpool_limits
 
@@ -194,6 +195,19 @@ def test_gradient_boosting_may_start_from_a_model() -> None:
 def test_isolation_forests_score_rows_at_their_offset_alike(options) -> None:
     description = assert_same(IsolationForest(**SMALL, **options).fit(data.X), data.HOLES)
     assert description.domains[0].columns[0].accepts_nan
+
+
+def test_isolation_forests_send_what_is_missing_to_the_right_where_columns_are_sparse() -> None:
+    rng = np.random.default_rng(3)
+    rows = np.c_[rng.integers(0, 4, 60), rng.normal(size=(60, 2))]
+    encoder = ColumnTransformer(
+        [("words", OneHotEncoder(), [0])], remainder="passthrough", sparse_threshold=1.0
+    )
+    model = make_pipeline(encoder, IsolationForest(**SMALL)).fit(rows)
+    assert model[0].sparse_output_
+    gaps = rows.copy()
+    gaps[::2, 1], gaps[::3, 2] = np.nan, np.nan
+    assert_same(model, gaps)
 
 
 def test_tree_embeddings_give_a_column_for_each_leaf() -> None:

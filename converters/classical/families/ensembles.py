@@ -14,6 +14,7 @@ Source: sklearn/ensemble/{_gb.py,_gradient_boosting.pyx,_iforest.py,_forest.py} 
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from converters.classical import idioms
@@ -163,6 +164,8 @@ class IsolationForest(Emitter):
         graph, estimator = self.graph, self.estimator
         lengths = np.concatenate(self._lengths()).reshape(-1, 1)
         trees = self._trees()
+        if numeric(graph, X).sparse:  # there the source only compares: NaN is not <= anything
+            trees = [dataclasses.replace(tree, nan_left=None) for tree in trees]
         total = summed_in_order(graph, leaf_rows(graph, single(graph, X), trees), lengths, len(trees))
         samples = getattr(estimator, "_max_samples", estimator.max_samples_)
         mean = float(_average_path_length([samples])[0]) * len(trees)
