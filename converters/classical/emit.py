@@ -56,6 +56,11 @@ class Emitter:
         """Whether the source takes a vector of labels."""
         return False
 
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The names of a row's entries, where the source takes mappings instead of a matrix."""
+        return ()
+
     def offers(self, capability: str) -> bool:
         """Whether this emitter can write a capability; meta-estimators ask their parts."""
         return hasattr(type(self), capability)

@@ -3,6 +3,7 @@
 - fitted on a frame (``feature_names_in_``): one input [N, 1] per column, named as the column;
 - begins with a vectorizer: one input ``text`` [N];
 - encodes labels: one vector ``X`` [N];
+- reads mappings (DictVectorizer): one input [N, 1] per name;
 - fitted on an object array of mixed values: one input [N, 1] per column, ``x0``, ``x1``, …;
 - else one matrix ``X`` [N, features].
 
@@ -30,7 +31,10 @@ if TYPE_CHECKING:
 
 @record
 class Layout:
-    """How rows reach the model. `kind`: ``matrix``, ``table``, ``columns``, ``texts`` or ``labels``."""
+    """How rows reach the model.
+
+    `kind`: ``matrix``, ``table``, ``columns``, ``mappings``, ``texts`` or ``labels``.
+    """
 
     kind: str
     features: tuple[Feature, ...]
@@ -80,6 +84,8 @@ def layout(model: Any, asked: Asked = NOTHING_ASKED) -> Layout:
         return Layout("texts", features[:1])
     if writer.reads_labels:
         return Layout("labels", _typed(features[:1], ["X"], asked))
+    if writer.keys:
+        return Layout("mappings", _typed(features, writer.keys, asked), writer.keys)
     if names:
         return Layout("table", _typed(features, names, asked), names)
     if _mixed(features):
@@ -119,6 +125,8 @@ def rows(found: Layout, feeds: Mapping[str, np.ndarray]) -> Any:
         for name, feature in zip(found.names, found.features)
         if feature.used
     }
+    if found.kind == "mappings":
+        return [dict(zip(arrays, line)) for line in zip(*(array.tolist() for array in arrays.values()))]
     return _frame(found, arrays) if found.kind == "table" else _objects(found, arrays)
 
 

@@ -37,6 +37,10 @@ class Pipeline(Emitter):
     def reads_texts(self) -> bool:
         return bool(self.steps) and self._writers()[0].reads_texts
 
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return self._writers()[0].keys if self.steps else ()
+
     def offers(self, capability: str) -> bool:
         if _identity(self.estimator.steps[-1][1]):
             return capability == "transform"

@@ -49,6 +49,10 @@ class Delegate(Emitter):
     def reads_texts(self) -> bool:
         return self.writer.reads_texts
 
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return self.writer.keys
+
     def offers(self, capability: str) -> bool:
         return capability in CAPABILITIES and self.writer.offers(capability)
 
