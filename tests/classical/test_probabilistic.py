@@ -16,6 +16,7 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.semi_supervised import LabelPropagation, LabelSpreading
 
 from tests.classical.harness import Options, assert_same, assert_same_or_refused
+from zoo.records import TensorSpec
 
 CLOSE = Options(rtol=1e-9)
 
@@ -98,6 +99,16 @@ def test_perceptron_of_one_class_always_answers_it(X: np.ndarray) -> None:
 @pytest.mark.parametrize("kind", [mixture.GaussianMixture, mixture.BayesianGaussianMixture])
 def test_mixtures(kind: Any, covariance: str, X: np.ndarray) -> None:
     assert_same(fit(kind(n_components=3, covariance_type=covariance, random_state=0), X), X)
+
+
+@pytest.mark.filterwarnings("ignore:invalid value encountered in cast")
+@pytest.mark.parametrize("covariance", ["full", "tied", "diag", "spherical"])
+def test_mixtures_of_whole_numbers_compute_in_whole_numbers_as_the_source_does(covariance: str) -> None:
+    rng = np.random.default_rng(4)
+    rows = np.c_[rng.integers(0, 5, 60), 1_700_000_000 + rng.integers(0, 10**6, 60)]
+    far = np.vstack([rows, rows * 10**4, -rows * 10**9 // 7, rows + 3])
+    model = mixture.GaussianMixture(3, covariance_type=covariance, random_state=0).fit(rows)
+    assert_same(model, far, Options(inputs=(TensorSpec("X", "int64", ("batch", 2)),)))
 
 
 @pytest.mark.parametrize(
