@@ -67,8 +67,7 @@ def judged(model: Any, rows: Any, data: Data) -> Verdict:
         session = session_of(graph)
     except Exception as error:  # noqa: BLE001 - a verdict
         return Verdict("unloadable", str(error)[:300])
-    jumps = any(column.values for domain in description.domains for column in domain.columns)
-    source = Source(converter, model, jumps, data.dtype == "float32")
+    source = Source(converter, model, data.dtype == "float32")
     made = {name: feeds_of(description, table) for name, table in rows_to_judge(rows, data).items()}
     known = families(description, made["given"])
     return compared(session, source, {**made, **{f"planted {name}": feeds for name, feeds in known.items()}})

@@ -39,7 +39,7 @@ def tree() -> DecisionTreeClassifier:
 
 
 def _verdict(tree: DecisionTreeClassifier, graph: onnx.ModelProto) -> str:
-    source = Source(converter("sklearn"), tree, jumps=True)
+    source = Source(converter("sklearn"), tree)
     description = source.converter.describe(tree, request())
     given_rows = feeds_of(description, np.random.default_rng(1).normal(size=(20, 2)))
     return compared(session_of(graph), source, families(description, given_rows)).kind

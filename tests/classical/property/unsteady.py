@@ -3,9 +3,9 @@
 A step that adds or exponentiates (`ROUNDED`) gives other last bits with another BLAS or another exp; what
 stands behind it may jump there. The source is therefore asked again with the numbers between its steps moved
 by a few ulp of their row (Monte Carlo arithmetic between the steps). Where the whole model is smooth, or its
-last step adds before it decides (`DECIDES_ON_SUMS`), its rows are moved by one ulp too, and what its last
-step has learned. A tree on rows that reach it with the bits they came with is never moved: there nothing is
-rounded, and an answer is right or wrong.
+last step adds before it decides (`DECIDES_ON_SUMS`), its rows are moved by one ulp too; what its last step
+has learned is moved where that step is smooth. A tree on rows that reach it with the bits they came with is
+never moved: there nothing is rounded, and an answer is right or wrong.
 """
 
 from __future__ import annotations
@@ -16,9 +16,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 
 from converters.classical import probing
 from converters.classical.answers import observed
+from converters.classical.emit import emitter
+from converters.classical.graph import Graph
 from converters.classical.layout import layout, rows
 
 Feeds = dict[str, np.ndarray]
@@ -37,11 +40,10 @@ DECIDES_ON_SUMS = (
 
 @dataclass(frozen=True)
 class Source:
-    """The fitted model with its converter; `jumps` where one ulp may change an answer by any amount."""
+    """The fitted model with its converter."""
 
     converter: Any
     model: Any
-    jumps: bool
     float32: bool = False
 
     def answers(self, feeds: Feeds) -> Feeds | None:
@@ -54,13 +56,13 @@ class Source:
 
     def moved(self, feeds: Feeds) -> list[Feeds]:
         """Its answers with one rounding added at random places, several times."""
-        steps = getattr(self.model, "steps", [("", self.model)])
+        *before, last = [step for _, step in getattr(self.model, "steps", [("", self.model)])]
         ways: list[Callable[[int], Feeds | None]] = []
-        if any(type(step).__name__ in ROUNDED for _, step in steps[:-1]):
+        if any(type(step).__name__ in ROUNDED for step in before):
             ways.append(lambda turn: self._asked(_noisy(self.model, turn), feeds))
-        if not self.jumps or type(steps[-1][1]).__name__.startswith(DECIDES_ON_SUMS):
+        if not any(map(_jumps, (*before, last))) or type(last).__name__.startswith(DECIDES_ON_SUMS):
             ways.append(lambda turn: self.answers({name: beside(a, turn) for name, a in feeds.items()}))
-        if not self.jumps:
+        if not _jumps(last):
             ways.append(lambda turn: self._asked(_relearned(self.model, turn), feeds))
         found = [ask(turn) for ask in ways for turn in range(TURNS)]
         return [answer for answer in found if answer is not None]
@@ -72,6 +74,16 @@ class Source:
                 return observed(model, rows(layout(self.model), feeds))[0]
         except Exception:  # noqa: BLE001 - as in `answers`
             return None
+
+
+def _jumps(step: Any) -> bool:
+    """Whether one ulp of its input may change a step's answer by any amount, as far as it knows itself.
+
+    What SimpleImputer knows is the number that it fills in, where nothing jumps; words do not move.
+    """
+    if type(step).__name__ in ("SimpleImputer", "ColumnTransformer"):
+        return False
+    return any(known.domain.values for known in emitter(step, Graph()).facts())
 
 
 class Noisy:
@@ -113,6 +125,8 @@ def _relearned(model: Any, turn: int) -> Any:
     for name, learned in vars(last).items():
         if isinstance(learned, np.ndarray) and name.endswith("_"):
             setattr(last, name, beside(learned, turn))
+        elif sparse.issparse(learned) and name.endswith("_"):
+            learned.data = beside(learned.data, turn)
     if type(last).__name__ == "KNNImputer":
         order = np.random.default_rng(turn).permutation(len(last._fit_X))
         last._fit_X, last._mask_fit_X = last._fit_X[order], last._mask_fit_X[order]
