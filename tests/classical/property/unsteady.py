@@ -118,7 +118,8 @@ def _noisy(pipeline: Any, turn: int) -> Any:
 def _relearned(model: Any, turn: int) -> Any:
     """The model with the fitted arrays of its last step moved by one ulp.
 
-    KNNImputer takes any of equally distant rows (argpartition), so its rows change places.
+    KNNImputer takes any of equally distant rows (argpartition), so its rows change places; they are moved
+    too, for its distances are differences of large sums, also of columns that the asked row has not.
     """
     moved = copy.deepcopy(model)
     last = moved.steps[-1][1] if hasattr(moved, "steps") else moved
@@ -129,7 +130,7 @@ def _relearned(model: Any, turn: int) -> Any:
             learned.data = beside(learned.data, turn)
     if type(last).__name__ == "KNNImputer":
         order = np.random.default_rng(turn).permutation(len(last._fit_X))
-        last._fit_X, last._mask_fit_X = last._fit_X[order], last._mask_fit_X[order]
+        last._fit_X, last._mask_fit_X = beside(last._fit_X[order], turn), last._mask_fit_X[order]
     return moved
 
 
