@@ -324,6 +324,35 @@ def test_files_of_two_workers_are_compared_and_refusals_told_apart(tmp_path):
     assert report.seconds == 2.0
 
 
+def noisy(folder, answers, noise):
+    """A source folder with the noise of every answer, measured in float64."""
+    (folder / "noise").mkdir(parents=True)
+    (folder / "noise" / "method").write_text("float64")
+    for number, values in noise.items():
+        save_tensors(folder / "noise" / f"{number:03d}.npz", {"y": values})
+    return written(folder, answers)
+
+
+@pytest.mark.parametrize(("error", "passes"), [(2e-6, True), (1.5e-5, False)])
+def test_one_row_near_zero_makes_the_usual_noise_no_larger_and_its_own_bound_no_smaller(
+    tmp_path, error, passes
+):
+    """Its noise relative to its own answer is a hundred times the usual."""
+    cases = [FeedCase("typical-1", "typical", 1, 0), FeedCase("typical-300", "typical", 300, 0)]
+    both = CaseList(tuple(CaseFile(case, i) for i, case in enumerate(cases)), {})
+    near, many = np.full((1, 4), 0.01, np.float32), np.ones((300, 4), np.float32)
+    source = noisy(
+        tmp_path / "source",
+        {0: {"y": near}, 1: {"y": many}},
+        {i: np.full(a.shape, 1e-7, np.float32) for i, a in enumerate((near, many))},
+    )
+    wrong = {0: {"y": near + np.float32(error)}, 1: {"y": many + np.float32(error)}}
+    report = compare_cases(
+        both, both, source, written(tmp_path / "runtime", wrong), SourceDescription(Signature()), None
+    )
+    assert [case.passed for case in report.cases] == [passes, passes]
+
+
 def test_rounding_left_where_all_cancels_is_bounded_by_the_typical_output(tmp_path):
     cases = [FeedCase("typical-1", "typical", 1, 0), FeedCase("zeros-2", "zeros", 2, 0)]
     both = CaseList(tuple(CaseFile(case, i) for i, case in enumerate(cases)), {})

@@ -47,6 +47,31 @@ def test_both_measurements_find_noise_of_the_size_of_float32_rounding(converter)
     assert 1e-8 < noise_level(noise["y"], float(np.abs(answer["y"]).max())) < 3e-7
 
 
+class Cancelling(Double):
+    """A normalisation, (y - mean) / sqrt(var + 1e-6): its answer to zeros is exact, for all cancels there."""
+
+    bias = np.float32(0.3)
+
+    def predict(self, model, feeds):
+        return {"y": self._normalised(feeds["x"].astype(np.float32) * self.weights.astype(np.float32))}
+
+    def predict_precise(self, model, feeds):
+        return {"y": self._normalised(feeds["x"].astype(np.float64) * self.weights.astype(np.float32))}
+
+    def _normalised(self, x):
+        y = x + self.bias
+        centred = y - y.mean(axis=1, keepdims=True)
+        return centred / np.sqrt((centred**2).mean(axis=1, keepdims=True) + x.dtype.type(1e-6))
+
+
+def test_of_zeros_where_all_cancels_the_noise_is_that_of_rows_beside_them():
+    converter, zeros = Cancelling(), {"x": np.zeros((4, 3), np.float32)}
+    answer = converter.predict(None, zeros)
+    assert np.array_equal(answer["y"], converter.predict_precise(None, zeros)["y"])
+    noise = NoiseMeter(converter, None, described()).noise(zeros, answer)["y"]
+    assert 1e-6 < noise.max() < 1e-3
+
+
 def test_float64_is_used_where_the_converter_offers_it():
     assert NoiseMeter(Double(), None, described()).method == "float64"
     assert NoiseMeter(Single(), None, described()).method == "perturbation"

@@ -22,6 +22,7 @@ from zoo.verification.tolerances import (
     PRECISIONS,
     PROBABILITY_FLOOR,
     QUIET,
+    TYPICAL,
     UNSTEADY,
     Limit,
     Noise,
@@ -160,9 +161,9 @@ def _limit_by_noise(pair: Pair, criteria: Criteria) -> Limit:
     usual_scale = criteria.scales.get(pair.name, 0.0)
     if noise is not None and _is_silent(noise) and magnitude(pair.expected) < QUIET * usual_scale:
         return limit_for(precision, usual_scale, criteria.policy, None)
-    if noise is not None and noise.method == PERTURBATION and scale > 0:
-        # What is rounded inside is as large for rows with small answers, and moving such rows by one of
-        # their own units shows little of it.
+    if noise is not None and (noise.method == PERTURBATION or pair.family in TYPICAL) and scale > 0:
+        # What is rounded inside is as large for rows with small answers: moving such rows by one of their own
+        # units shows little of it, and typical rows among whose few answers none is large are typical rows.
         noise = replace(noise, level=noise.level * max(1.0, usual_scale / scale))
     limit = limit_for(precision, scale, criteria.policy, noise)
     if noise is None or noise.values is None:

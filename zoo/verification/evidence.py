@@ -23,7 +23,6 @@ from zoo.verification.stored import StoredTensors
 from zoo.verification.tolerances import (
     NOISE_FACTOR,
     PRECISIONS,
-    QUIET,
     TYPICAL,
     Noise,
     Policy,
@@ -186,22 +185,27 @@ def typical_scales(source: Answers) -> dict[str, float]:
 
 
 def noise_levels(source: Answers, scales: dict[str, float]) -> dict[str, Noise]:
-    """The usual noise of each output, relative to its largest element: the most over the typical cases."""
+    """The usual noise of each output over all elements of the typical cases, relative to its largest.
+
+    Over all, and not the most of any: a case of one row may by chance have an answer near zero.
+    """
     method = _method(source)
     if method is None:
         return {}
-    levels: dict[str, Noise] = {}
+    squares: dict[str, list[tuple[int, float]]] = {}
     for file in source.cases.cases:
         if file.refusal is None and file.case.family in TYPICAL:
             answers = StoredTensors(source.folder / "outputs" / file.name)
             for name, values in _noise_of(source, file).items():
-                if answers[name].dtype.kind != "f":
-                    levels[name] = Noise(method, 0.0)
-                    continue
-                own = max(magnitude(answers[name]), QUIET * scales.get(name, 0.0))
-                level = noise_level(values, own)
-                levels[name] = Noise(method, max(level, levels[name].level if name in levels else 0.0))
-    return levels
+                scale = scales.get(name, 0.0) if answers[name].dtype.kind == "f" else 0.0
+                squares.setdefault(name, []).append((values.size, noise_level(values, scale)))
+    return {name: Noise(method, _pooled(found)) for name, found in squares.items()}
+
+
+def _pooled(found: list[tuple[int, float]]) -> float:
+    """The root mean square of all elements, from the number and the root mean square of each part's."""
+    count = sum(size for size, _ in found)
+    return float((sum(size * level**2 for size, level in found) / count) ** 0.5) if count else 0.0
 
 
 def _method(source: Answers) -> str | None:

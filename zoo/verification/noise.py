@@ -18,7 +18,7 @@ compared by dtype, and inputs that are whole numbers or categories are never mov
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Mapping, Optional, Protocol
+from typing import TYPE_CHECKING, Any, Iterator, Mapping, Optional, Protocol
 
 from zoo.records import SourceDescription
 from zoo.tensors import save_tensors
@@ -39,6 +39,8 @@ REPEATS_ON_THE_LINE = 12
 WIDE_STEP = 4.0
 """Units in the last place by which all repeats behind the first two move: a graph whose roundings add up to
 more than one at the entrance turns where that does not."""
+FAR = 2.0**23
+"""Roundings that are as much as what is rounded."""
 METHOD_FILE = "method"
 ARITHMETIC_FILE = "arithmetic"
 COARSE = 1e-12
@@ -79,7 +81,7 @@ class NoiseMeter:
         if self.method == FLOAT64:
             precise = self._converter.predict_precise(self._model, feeds)  # type: ignore[attr-defined]
             if precise is not None:
-                return _distances(answer, [precise], [1.0])
+                return _largest([_distances(answer, [precise], [1.0]), *self._near_silence(feeds)])
             self.method = PERTURBATION if self._spaces else None
         if self.method is None:
             return None
@@ -87,6 +89,20 @@ class NoiseMeter:
         moved = [self._moved(feeds, turn, step) for turn, step in enumerate(steps)]
         self.arithmetic = self.arithmetic or self._arithmetic(feeds, answer)
         return _distances(answer, [self._converter.predict(self._model, feeds) for feeds in moved], steps)
+
+    def _near_silence(self, feeds: Tensors) -> Iterator[Tensors]:
+        """Where all inputs are zero: the noise of rows a thousandth of the range beside them.
+
+        Of zeros a source may be right to the last bit because all cancels, which a graph that adds in another
+        order does not share, and normalisation makes its rest a thousandfold.
+        """
+        if not self._spaces or any(feeds[space.spec.name].any() for space in self._spaces):
+            return
+        for turn in range(REPEATS):
+            near = self._moved(feeds, turn, FAR)
+            precise = self._converter.predict_precise(self._model, near)  # type: ignore[attr-defined]
+            if precise is not None:
+                yield _distances(self._converter.predict(self._model, near), [precise], [1.0])
 
     def _arithmetic(self, feeds: Tensors, answer: Tensors) -> Optional[str]:
         """A source that is fed float32 may compute in it, and give its answer as float64 all the same.
@@ -123,7 +139,7 @@ class NoiseMeter:
         for space in self._spaces:
             array = feeds[space.spec.name]
             up = Stream(turn, "noise", space.spec.name).integers(array.shape, 0, 1).astype(bool)
-            beside = _beside(array, up, _reach(space), step) if array.any() else _off_zero(array, up, space)
+            beside = _beside(array, up, space, step) if array.any() else _off_zero(array, up, space, step)
             free = _movable(space, array) & _inside(space, beside, array)
             moved[space.spec.name] = np.where(free, beside, array)
         return moved
@@ -160,7 +176,7 @@ def _inside(space: InputSpace, moved: np.ndarray, array: np.ndarray) -> np.ndarr
     return np.asarray(~left)
 
 
-def _beside(array: np.ndarray, up: np.ndarray, reach: float, steps: float) -> np.ndarray:
+def _beside(array: np.ndarray, up: np.ndarray, space: InputSpace, steps: float) -> np.ndarray:
     """`steps` times the way to the next float32 number (float16 for float16): the graph computes in that.
 
     Moved by no less than half a rounding of the range: behind the entrance small numbers meet biases and
@@ -172,7 +188,7 @@ def _beside(array: np.ndarray, up: np.ndarray, reach: float, steps: float) -> np
     with np.errstate(over="ignore", invalid="ignore"):
         short = array.astype(kind)
         step = np.nextafter(short, np.where(up, kind(np.inf), kind(-np.inf)).astype(kind)) - short
-        least = kind(reach * float(np.finfo(kind).eps) / 2)
+        least = kind(_reach(space) * float(np.finfo(kind).eps) / 2)
         step = np.where(np.abs(step) < least, np.where(up, kind(1), kind(-1)) * least, step)
         step = step.astype(array.dtype) * array.dtype.type(steps)
     return np.asarray((array + step).astype(array.dtype))
@@ -183,15 +199,16 @@ def _reach(space: InputSpace) -> float:
     return max(max(abs(c.low or 0.0), abs(c.high or 0.0)) for c in space.domain.columns) or 1.0
 
 
-def _off_zero(array: np.ndarray, up: np.ndarray, space: InputSpace) -> np.ndarray:
-    """Where all is zero: one rounding of a thousandth of the range, as in rows of the family ``small``.
+def _off_zero(array: np.ndarray, up: np.ndarray, space: InputSpace, steps: float) -> np.ndarray:
+    """Where all is zero: `steps` roundings of a thousandth of the range, as in rows of the family ``small``,
+    or at most all of that thousandth.
 
     Silence is where a network may be least steady, and zeros show nothing of it.
     """
     import numpy as np
 
     positive = all(column.low is not None and column.low >= 0 for column in space.domain.columns)
-    step = 1e-3 * _reach(space) * (2.0**-10 if array.dtype == np.float16 else 2.0**-23)
+    step = 1e-3 * _reach(space) * min(1.0, steps * (2.0**-10 if array.dtype == np.float16 else 2.0**-23))
     return np.where(up | positive, step, -step).astype(array.dtype)
 
 
@@ -230,6 +247,15 @@ def _distances(answer: Tensors, others: list[Tensors], steps: list[float]) -> Te
         most = np.finfo(np.float32).max
         noise[name] = np.clip(values, -most, most).astype(np.float32)
     return noise
+
+
+def _largest(measured: list[Tensors]) -> Tensors:
+    """The largest of several measurements of each element."""
+    import numpy as np
+
+    return {
+        name: np.max([noise[name] for noise in measured if name in noise], axis=0) for name in measured[0]
+    }
 
 
 JUMP = 1000.0

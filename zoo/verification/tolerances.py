@@ -198,5 +198,5 @@ def noise_level(values: np.ndarray, scale: float) -> float:
     import numpy as np
 
     finite = np.sort(values[np.isfinite(values) & (values >= 0)].astype(np.float64), axis=None)
-    kept = finite[: max(1, int(0.99 * finite.size))]
+    kept = finite[: finite.size - int(0.01 * finite.size)]
     return float(np.sqrt(np.mean(kept**2)) / scale) if finite.size and scale > 0 else 0.0
