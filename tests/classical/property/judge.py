@@ -196,19 +196,24 @@ def _other_labels(name: str, got: Feeds, expected: Feeds, asked: tuple[Source, F
 def _near_tie(expected: Feeds, got: Feeds, row: int) -> bool:
     """Whether the two best scores of a row are as near as rounding, yet apart on one side at least.
 
-    Where both sides have an exact tie nothing was rounded: another label is another rule.
+    Where both sides have an exact tie nothing was rounded: another label is another rule. Several outputs
+    have a score each, which is beside 0 where its label is another.
     """
     for name in ("probabilities", "scores"):
         if name in expected:
             finite = np.abs(expected[name][np.isfinite(expected[name])])
             bound = BOUNDS[str(expected[name].dtype)] * max(1.0, float(finite.max(initial=0.0)))
-            gaps = [_gap(np.atleast_1d(side[name][row])) for side in (expected, got)]
+            other = np.atleast_1d(expected["label"][row] != got["label"][row])
+            gaps = [_gap(np.atleast_1d(side[name][row]), other) for side in (expected, got)]
             return max(gaps) > 0 and max(gaps) <= bound
     return False
 
 
-def _gap(scores: np.ndarray) -> float:
-    ranked = np.sort(scores)[::-1] if scores.size > 1 else np.array([scores[0], 0.0])
+def _gap(scores: np.ndarray, other: np.ndarray) -> float:
+    """Between the two best scores; of several outputs, the largest score of those whose label is another."""
+    if scores.size == other.size:
+        return float(np.abs(scores[other]).max())
+    ranked = np.sort(scores)[::-1]
     return abs(float(ranked[0] - ranked[1]))
 
 
