@@ -3,8 +3,9 @@
 Source: sklearn/metrics/_dist_metrics.pyx.tp (trees: sums over the features in their order, of the
 differences themselves) and sklearn/metrics/pairwise.py (1.9).
 
-- `Metric.ranks` compare as the distances do: squares for euclidean, powers for minkowski. Neighbours
-  are chosen and radii compared by them, as the source's trees do.
+- `Metric.ranks` compare as the distances do: squares for euclidean, powers for minkowski, the square of
+  the sine of half the angle for haversine. Neighbours are chosen and radii compared by them, as the
+  source's trees do.
 - differences are added feature after feature, as the source does, for up to `MOST_IN_ORDER` features;
   beyond that in the order that ONNX Runtime chooses.
 - `expanded` is ``-2xy + |x|² + |y|²``, by which the source finds nearest centres, searches neighbours by
@@ -13,10 +14,12 @@ differences themselves) and sklearn/metrics/pairwise.py (1.9).
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Callable, Mapping
 
 from converters.classical import idioms
 from converters.classical.families import metrics
+from converters.classical.families.functions import arctan
 from converters.classical.graph import Value
 from zoo.records import record
 
@@ -47,6 +50,8 @@ class Metric:
 
     def rank_of(self, radius: float) -> float:
         """The rank of a distance, computed as the source does."""
+        if self.name == "haversine":
+            return math.sin(0.5 * radius) ** 2
         return radius**self.power if self.power != 1.0 else radius
 
 
@@ -58,6 +63,10 @@ def ranks(graph: Graph, x: Value, points: np.ndarray, metric: Metric, single: bo
     """
     import numpy as np
 
+    if single and metric.name == "haversine":
+        raise graph.refuse(
+            "haversine by brute force over float32", "Use algorithm='ball_tree', or fit in float64."
+        )
     if single:
         return graph.cast(graph.cast(_ranks(graph, x, points, metric), "float32"), "float64")
     return _ranks(graph, graph.cast(x, "float64"), np.asarray(points, dtype=np.float64), metric)
@@ -82,6 +91,9 @@ def _ranks(graph: Graph, x: Value, points: np.ndarray, metric: Metric) -> Value:
 
 def distances(graph: Graph, rank: Value, metric: Metric) -> Value:
     """Distances of ranks."""
+    if metric.name == "haversine":
+        ratio = graph.div(rank, graph.sub(1.0, rank))
+        return graph.mul(2.0, arctan(graph, graph.op("Sqrt", ratio)))
     if metric.power == 1.0:
         return rank
     if metric.power == 2.0:
@@ -113,9 +125,9 @@ def _largest(graph: Graph, x: Value, points: np.ndarray) -> Value:
 def _minkowski(graph: Graph, x: Value, points: np.ndarray, metric: Metric) -> Value:
     import numpy as np
 
-    if metric.parameters.get("w") is not None:
-        raise graph.refuse("minkowski distances with weights have no converter")
-    power = metric.power
+    power, weights = metric.power, metric.parameters.get("w")
+    if weights is not None:
+        return metrics.weighted_powers(graph, x, points, power, np.asarray(weights, dtype=np.float64))
     if power == 1.0:
         return summed(graph, x, points, lambda d: graph.op("Abs", d))
     # One exponent for each point: with a single one ONNX Runtime multiplies instead of calling pow.

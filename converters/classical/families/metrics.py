@@ -6,6 +6,9 @@ Source: sklearn/metrics/_dist_metrics.pyx.tp, sklearn/metrics/pairwise.py (1.9),
 - hamming and the metrics of flags (a number is a flag: is it 0?) are ratios of counts, so many rows are
   equally far. Two rows without flags are NaN apart for dice and sokalsneath: refused.
 - seuclidean and mahalanobis: ranks are squares.
+- haversine: of latitudes and longitudes in radians, the rank ``sin² + cos cos sin sin`` in that order. Sines
+  differ in the last bit by library: refused where fitted points are equally far from another, as on a grid.
+- minkowski with weights: ``w * |x - y| ** p``, feature after feature.
 - nan_euclidean: over the features that both rows have, NaN where there are none. For KNNImputer alone: a
   search by it, or by correlation, takes any of the fitted rows for a row that is nowhere, or constant.
 """
@@ -26,6 +29,11 @@ if TYPE_CHECKING:
 FLAGS = ("jaccard", "dice", "rogerstanimoto", "russellrao", "sokalmichener", "sokalsneath", "yule")
 PARTITIONED = (*FLAGS, "cosine", "hamming", "mahalanobis")
 """Metrics for which brute force sorts by numpy.argpartition."""
+
+_MOST_ASKED = 200
+"""Fitted points for which it is asked whether two others are equally far."""
+_UNTOLD = 16
+"""Roundings by which haversine ranks differ without a meaning."""
 
 MOST_IN_ORDER = 8
 """Features of a mahalanobis distance that are added in the source's order, by as many nodes squared."""
@@ -99,6 +107,50 @@ def _quadratic(graph: Graph, apart: list[Value], inverse: np.ndarray) -> Value:
         turned = _added(graph, [graph.mul(one, float(share)) for one, share in zip(apart, line)])
         lines.append(graph.mul(turned, own))
     return _added(graph, lines)
+
+
+def weighted_powers(graph: Graph, x: Value, points: np.ndarray, power: float, weights: np.ndarray) -> Value:
+    """``Σ w |x - y| ** power`` over the features in their order: [N, S] float64."""
+    import numpy as np
+
+    # One exponent for each point: with a single one ONNX Runtime multiplies instead of calling pow.
+    exponents = np.full((1, len(points)), power) if len(points) > 1 else power
+    sizes = [graph.op("Abs", apart) for apart in _apart(graph, x, points)]
+    terms = [size if power == 1 else graph.pow(size, exponents) for size in sizes]
+    return _added(graph, [graph.mul(weight, term) for weight, term in zip(weights.tolist(), terms)])
+
+
+def _haversine(graph: Graph, x: Value, points: np.ndarray, parameters: Mapping[str, Any]) -> Value:
+    import numpy as np
+
+    pair = _same_angle(points.astype(np.float64))
+    if pair is not None:
+        raise graph.refuse(
+            f"points {pair[0].tolist()} and {pair[1].tolist()} are equally far from a third but for the "
+            "rounding of sines, which tells the nearer",
+            "Use a metric without sines: euclidean, over x, y and z of each point.",
+        )
+    waves = [graph.op("Sin", graph.mul(0.5, apart)) for apart in _apart(graph, x, points)]
+    own = graph.op("Cos", graph.cast(_column(graph, x, 0), "float64"))
+    circles = graph.mul(own, np.cos(points[None, :, 0].astype(np.float64)))
+    across = graph.mul(graph.mul(circles, waves[1]), waves[1])
+    return graph.add(graph.mul(waves[0], waves[0]), across)
+
+
+def _same_angle(points: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """Two points whose haversine ranks to a third differ by a few roundings at most, if there are such."""
+    import numpy as np
+
+    points = np.unique(points, axis=0)
+    least = _UNTOLD * float(np.finfo(np.float64).eps)
+    for point in points[:: max(1, len(points) // _MOST_ASKED)]:
+        waves = np.sin(0.5 * (points - point)) ** 2
+        rank = waves[:, 0] + np.cos(point[0]) * np.cos(points[:, 0]) * waves[:, 1]
+        order = np.argsort(rank)
+        near = np.flatnonzero(np.diff(rank[order]) <= least * np.abs(rank[order][1:]))
+        if len(near):
+            return points[order[near[0]]], points[order[near[0] + 1]]
+    return None
 
 
 def nan_euclidean(graph: Graph, row: tuple[Value, Value], fitted: tuple[np.ndarray, np.ndarray]) -> Value:
@@ -183,4 +235,5 @@ _RANKS: dict[str, Ranks] = {
     "hamming": _hamming,
     "seuclidean": _seuclidean,
     "mahalanobis": _mahalanobis,
+    "haversine": _haversine,
 }
