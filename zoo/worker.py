@@ -202,7 +202,7 @@ def _bisect(job: Job, out: Path) -> None:
     fed = adapted_feeds(feeds, Session(job.model).inputs, job.constants)
     description = wire.loads(SourceDescription, (job.cases / "description.json").read_text(encoding="utf-8"))
     expected, noise = load_tensors(job.cases / "outputs" / name), noise_of(description)
-    inside = Inside(_taps(job), _own_nodes(job, feeds, expected, noise))
+    inside = Inside(_taps(job), _own_nodes(job, feeds))
     finding = located(graph, fed, inside, expected, noise)
     _write(out / "finding.json", replace(finding, expected=None))
     reproducer.write(reproducer.cut(graph, finding, fed), finding, out / "reproducer", description.versions)
@@ -222,15 +222,15 @@ OWN, LARGEST_OWN = "own.onnx", 1 << 30
 """Where a `LAYERS` job leaves our own conversion, and how many bytes it may have."""
 
 
-def _own_nodes(job: Job, feeds: Tensors, expected: Tensors, noise: float) -> list[Tap]:
-    """The values inside our own conversion, where there is one and it is right."""
+def _own_nodes(job: Job, feeds: Tensors) -> list[Tap]:
+    """The values inside our own conversion, where there is one."""
     import onnx
 
     from zoo.verification.bisection import own_nodes
 
     assert job.layers is not None
     path = job.layers / OWN
-    return own_nodes(onnx.load(str(path)), feeds, expected, noise) if path.is_file() else []
+    return own_nodes(onnx.load(str(path)), feeds) if path.is_file() else []
 
 
 def _own_conversion(converter: Converter, model: Any, request: ConversionRequest) -> Any:

@@ -106,13 +106,14 @@ def bisect(
         raise VerificationError("every output agrees on these inputs: there is nothing to bisect")
     # Half way, on a logarithmic scale, between rounding and the error that is to be explained.
     tolerance = (noise * min(error, 1.0)) ** 0.5 if error < float("inf") else max(1e-4, noise)
-    return _Search(model, values, _Recogniser(taps, max(tolerance, 4 * noise))).finding(output, error)
+    recogniser = _Recogniser(taps, max(tolerance, 4 * noise))
+    return _Search(model, {**feeds, **values}, recogniser).finding(output, error)
 
 
 @record
 class Inside:
-    """What is known of the inside of a source, on some feeds: its layers, and the nodes of a conversion of it
-    that is right (`own_nodes`)."""
+    """What is known of the inside of a source, on some feeds: its layers, and the nodes of another conversion
+    of it (`own_nodes`)."""
 
     layers: Sequence[Tap] = ()
     nodes: Sequence[Tap] = ()
@@ -126,7 +127,7 @@ def located(
     A source of few layers, such as a single estimator, does not tell the node.
     """
     by_layer = bisect(model, feeds, inside.layers, expected, noise)
-    if not inside.nodes:
+    if not _explains(inside.nodes, expected, max(64 * noise, by_layer.error / 100)):
         return by_layer
     by_node = bisect(model, feeds, inside.nodes, expected, noise)
     if len(by_node.region) >= len(by_layer.region):
@@ -143,13 +144,15 @@ def located(
     )
 
 
-def own_nodes(
-    conversion: onnx.ModelProto, feeds: Tensors, expected: Tensors, noise: float = NOISE
-) -> list[Tap]:
-    """The nodes of a conversion as taps; none where it is not right itself."""
-    values = all_values(conversion, feeds)
-    right = all(name in values and distance(values[name], e) <= 64 * noise for name, e in expected.items())
-    return node_taps(conversion, feeds) if right else []
+def own_nodes(conversion: onnx.ModelProto, feeds: Tensors) -> list[Tap]:
+    """The nodes of a conversion as taps. Where it is wrong itself `located` does without them."""
+    return node_taps(conversion, feeds)
+
+
+def _explains(nodes: Sequence[Tap], expected: Tensors, most: float) -> bool:
+    """Whether a conversion, by the values of its nodes, is off from its source by no more than `most`."""
+    values = {tap.name: tap.array for tap in nodes}
+    return all(name in values and distance(values[name], array) <= most for name, array in expected.items())
 
 
 def noise_of(description: SourceDescription) -> float:
@@ -250,15 +253,17 @@ class _Search:
     right: set[str] = field(default_factory=set)
 
     def finding(self, output: str, error: float) -> Finding:
-        nodes = _ancestors(self.model, output)
+        nodes, inputs = _ancestors(self.model, output), self._inputs()
+        for name in inputs.intersection(self.values):
+            self.recogniser.recognises(name, self.values[name])
         self.right = {
             name for node in nodes for name in node.output if name != output and self._is_right(name)
         }
         region = _unexplained(nodes, output, self.right)
         wrong = self._from_first_data(region) or region
-        data = self.right | self._inputs()
-        starts = {name for node in wrong for name in node.input if name in data}
-        last, lost = self.recogniser.around(starts.intersection(wrong[0].input) or starts)
+        data = self.right | inputs
+        starts = {name for node in wrong for name in _reads(node) if name in data}
+        last, lost = self.recogniser.around(starts.intersection(_reads(wrong[0])) or starts)
         return Finding(
             wrong[0].name or wrong[0].output[0],
             wrong[0].op_type,
@@ -283,15 +288,33 @@ class _Search:
 
     def _from_first_data(self, region: Sequence[Any]) -> list[Any]:
         """Without what only computes shapes and constants before the first node that takes right data."""
-        data = self.right | self._inputs()
+        fixed = _fixed(self.model)
+        data = (self.right | self._inputs()) - fixed
         for i, node in enumerate(region):
-            if data.intersection(node.input) and not self._is_shape(node):
+            if data.intersection(_reads(node)) and not fixed.issuperset(node.output):
                 return list(region[i:])
         return []
 
-    def _is_shape(self, node: Any) -> bool:
-        value = self.values.get(node.output[0])
-        return value is not None and value.dtype.kind in "iu" and value.size <= 16 and value.ndim <= 1
+
+def _reads(node: Any) -> set[str]:
+    """The values that a node takes, those included that its subgraphs take from around them."""
+    found = set(node.input)
+    for attribute in node.attribute:
+        for graph in (attribute.g, *attribute.graphs):
+            made = {value.name for value in graph.input} | {tensor.name for tensor in graph.initializer}
+            for inner in graph.node:
+                found |= _reads(inner) - made
+                made |= set(inner.output)
+    return found - {""}
+
+
+def _fixed(model: onnx.ModelProto) -> set[str]:
+    """The values that hang on the shapes of the inputs alone, or on nothing."""
+    fixed = {tensor.name for tensor in model.graph.initializer}
+    for node in model.graph.node:
+        if node.op_type in ("Shape", "Size") or fixed.issuperset(_reads(node)):
+            fixed |= set(node.output)
+    return fixed
 
 
 def _ancestors(model: onnx.ModelProto, output: str) -> list[Any]:
@@ -300,9 +323,7 @@ def _ancestors(model: onnx.ModelProto, output: str) -> list[Any]:
     for node in reversed(model.graph.node):
         if wanted.intersection(node.output):
             found.append(node)
-            wanted |= set(node.input)
-            for attribute in node.attribute:
-                wanted |= {name for inner in attribute.g.node for name in inner.input}
+            wanted |= _reads(node)
     return found[::-1]
 
 
@@ -312,7 +333,7 @@ def _unexplained(nodes: Sequence[Any], output: str, right: set[str]) -> list[Any
     for node in reversed(nodes):
         if wanted.intersection(node.output):
             region.append(node)
-            wanted |= set(node.input) - right
+            wanted |= _reads(node) - right
     return region[::-1]
 
 

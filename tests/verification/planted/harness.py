@@ -67,7 +67,7 @@ class Subject:
         )
         layers = taps_from(self.converter.layers(self.model, feeds))
         noise = noise_of(self.description)
-        inside = Inside(layers, own_nodes(self.convert(), feeds, expected, noise))
+        inside = Inside(layers, own_nodes(self.convert(), feeds))
         fed = adapted_feeds(feeds, Session(proto.SerializeToString()).inputs, {})
         return located(proto, fed, inside, expected, noise)
 

@@ -8,10 +8,19 @@ import sys
 import numpy as np
 import pytest
 
+from tests.verification.planted.edits import changed_nodes
 from tests.verification.planted.suite import planted, prepared
 from zoo.errors import VerificationError
 from zoo.tensors import load_tensors
-from zoo.verification.bisection import bisect, failing_case, node_taps, taps_from
+from zoo.verification.bisection import (
+    Inside,
+    bisect,
+    failing_case,
+    located,
+    node_taps,
+    own_nodes,
+    taps_from,
+)
 from zoo.verification.reproducer import cut, write
 
 RANDOM = np.random.default_rng(0)
@@ -68,6 +77,33 @@ def test_a_fault_behind_a_saturated_output_is_located_on_the_case_that_shows_it(
     expected = subject.converter.predict(subject.model, feeds)
     finding = bisect(graph, feeds, taps_from(subject.converter.layers(subject.model, feeds)), expected)
     assert (finding.op_type, finding.layer) == ("Gemm", "hidden")
+
+
+HARD = [
+    ("saturated", "bias_wrong_behind_a_saturated_output", "Gemm", "head"),
+    ("series", "wrong_epsilon_in_layer_norm", "Add", "norm"),
+    ("series", "direction_lost", "Loop", "gru"),
+]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("name", "fault", "op_type", "layer"), HARD)
+def test_what_a_loop_reads_from_around_it_and_what_an_output_hides_are_located(name, fault, op_type, layer):
+    subject, honest = prepared(name)
+    graph = planted(name, fault)
+    finding = subject.locate(graph, failing_case(subject.judge(graph)))
+    assert (finding.op_type, finding.layer) == (op_type, layer)
+    assert finding.node in changed_nodes(honest, graph)
+
+
+def test_a_wrong_conversion_is_not_what_another_is_judged_by():
+    subject, _ = prepared("image")
+    graph, feeds = planted("image", "padding_off_by_one"), FEEDS["image"]
+    expected = subject.converter.predict(subject.model, feeds)
+    layers = taps_from(subject.converter.layers(subject.model, feeds))
+    finding = located(graph, feeds, Inside(layers, own_nodes(graph, feeds)), expected)
+    by_layers = bisect(graph, feeds, layers, expected)
+    assert (finding.node, finding.layer) == (by_layers.node, "second")
 
 
 @pytest.mark.parametrize("fault", ["weight_off_by_a_thousandth", "padding_off_by_one"])
