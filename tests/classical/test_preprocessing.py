@@ -154,12 +154,25 @@ def test_splines_inside_and_beyond_the_knots(extrapolation, degree, dtype, matri
     "options",
     [
         {"degree": 0, "extrapolation": "linear"},
+        {"degree": 0, "sparse_output": True},
+        {"degree": 0, "n_knots": 2, "include_bias": False},
         {"knots": "quantile", "include_bias": False, "sparse_output": True},
     ],
     ids=str,
 )
 def test_splines_of_other_options(options, dtype, matrix) -> None:
     same(SplineTransformer(**options), matrix[:, :3], dtype)
+
+
+def test_splines_of_many_features_are_a_few_nodes(matrix) -> None:
+    wide = np.repeat(matrix, 40, axis=1)
+    assert len(SklearnConverter().convert(SplineTransformer().fit(wide), request()).graph.node) < 120
+
+
+def test_splines_whose_bounds_cross_are_refused(matrix) -> None:
+    model = SplineTransformer(n_knots=2, degree=1, extrapolation="linear").fit(matrix[:, :3])
+    with pytest.raises(UnsupportedModelError, match="bounds across each other"):
+        SklearnConverter().convert(model, request())
 
 
 FUNCTIONS = [

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Sequence
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from converters.classical.graph import Graph, Value
 
 # Coefficients of Cephes' ndtri.c (S. L. Moshier), as scipy.special.ndtri has them.
@@ -116,13 +118,13 @@ def sinh(graph: Graph, x: Value) -> Value:
     return graph.where(graph.less(graph.op("Abs", x), 1.0), near, far)
 
 
-def remainder(graph: Graph, x: Value, divisor: float) -> Value:
-    """numpy's ``x % divisor`` for a positive divisor: the result is not negative."""
+def remainder(graph: Graph, x: Value, divisor: float | np.ndarray) -> Value:
+    """numpy's ``x % divisor`` for positive divisors: the result is not negative."""
     import numpy as np
 
-    rest = graph.op("Mod", x, graph.constant(np.array(divisor, dtype=x.dtype)), fmod=1)
-    below = graph.less(rest, 0)
-    return graph.where(below, graph.add(rest, float(divisor)), graph.op("Abs", rest))
+    by = graph.constant(np.array(divisor, dtype=x.dtype))
+    rest = graph.op("Mod", x, by, fmod=1)
+    return graph.where(graph.less(rest, 0), graph.add(rest, by), graph.op("Abs", rest))
 
 
 def ndtri(graph: Graph, y: Value) -> Value:

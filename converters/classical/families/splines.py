@@ -8,7 +8,7 @@ Source: sklearn/preprocessing/_polynomial.py (1.9), scipy's compiled __fitpack (
   ends; ``linear`` their tangents there; ``periodic`` wraps x by numpy's ``%``. ``error`` makes the source
   raise.
 - ``linear`` with degree 0 or 1 reads its bounds one knot further in for every feature but the first (the
-  source raises its own `degree` on the way), and so does the graph.
+  source raises its own `degree` on the way), and so does the graph; refused where they cross.
 - dtype: rounded to float32 where X is float32, unless sparse_output. ``handle_missing="zeros"`` gives zeros
   for NaN.
 """
@@ -18,7 +18,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from converters.classical import idioms
-from converters.classical.columns import Features, Matrix, columns, floats
+from converters.classical.columns import Features, Matrix, floats
 from converters.classical.emit import Emitter
 from converters.classical.facts import Feature, jumps
 from converters.classical.families import special
@@ -30,68 +30,96 @@ if TYPE_CHECKING:
 
 
 class SplineTransformer(Emitter):
+    """All features at once: numbers [N, F, 1], splines [N, F, splines]."""
+
     def transform(self, X: Features) -> Matrix:
-        X, graph = floats(self.graph, X), self.graph
-        parts = []
-        for index, column in enumerate(columns(graph, X)):
-            value = self._feature(index, graph.cast(column.value, "float64"))
-            if not self.estimator.include_bias:
-                value = idioms.take_columns(graph, value, range(self._count - 1))
-            parts.append(value if self.estimator.sparse_output else graph.cast(value, X.dtype))
-        width = self.width * (self._count - (0 if self.estimator.include_bias else 1))
-        return Matrix(idioms.concat(graph, parts), width, bool(self.estimator.sparse_output))
+        import numpy as np
+
+        source, graph, matrix = self.estimator, self.graph, floats(self.graph, X)
+        x = graph.op("Unsqueeze", graph.cast(matrix.value, "float64"), np.array([2]))
+        missing = idioms.is_nan(graph, x)
+        value = graph.where(missing, 0.0, self._extended(graph.where(missing, self._ends[0], x)))
+        kept = self._count - (0 if source.include_bias else 1)
+        if not source.include_bias:
+            value = graph.op("Slice", value, np.array([0]), np.array([kept]), np.array([2]))
+        value = graph.op("Flatten", value, axis=1)
+        value = value if source.sparse_output else graph.cast(value, matrix.dtype)
+        return Matrix(value, self.width * kept, bool(source.sparse_output))
+
+    @property
+    def _splines(self) -> list[Any]:
+        splines: list[Any] = self.estimator.bsplines_
+        return splines
 
     @property
     def _count(self) -> int:
-        return int(self.estimator.bsplines_[0].c.shape[1])
+        """Splines of a feature."""
+        return int(self._splines[0].c.shape[1])
 
-    def _feature(self, index: int, x: Value) -> Value:
-        spline, graph = self.estimator.bsplines_[index], self.graph
-        inner = spline.t[spline.k : len(spline.t) - spline.k]
-        missing = idioms.is_nan(graph, x)
-        known = graph.where(missing, float(inner[0]), x)
-        kind = self.estimator.extrapolation
-        if kind == "periodic":
-            value = self._basis(spline, self._wrapped(known, float(inner[0]), float(inner[-1])))
-        elif kind in ("continue", "error"):
-            value = self._basis(spline, known)
-        else:
-            value = self._beyond(index, spline, known)
-        return graph.where(missing, 0.0, value)
+    @property
+    def _degree(self) -> int:
+        return int(self._splines[0].k)
 
-    def _wrapped(self, x: Value, low: float, high: float) -> Value:
-        if not high - low > 0:
-            return self.graph.mul(x, 0.0)
-        rest = special.remainder(self.graph, self.graph.sub(x, low), high - low)
-        return self.graph.add(low, rest)
-
-    def _basis(self, spline: Any, x: Value) -> Value:
-        """Every spline at x [N, 1]: [N, splines]."""
+    @property
+    def _knots(self) -> np.ndarray:
+        """[F, knots]: scikit-learn gives every feature as many."""
         import numpy as np
 
-        graph, knots, degree = self.graph, np.asarray(spline.t, dtype=np.float64), int(spline.k)
-        last = len(knots) - degree - 1
-        passed = graph.greater_equal(x, knots[degree + 1 : last].reshape(1, -1))
-        interval = graph.add(idioms.row_sum(graph, graph.cast(passed, "int64")), degree)
+        return np.array([spline.t for spline in self._splines], dtype=np.float64)
+
+    @property
+    def _ends(self) -> tuple[np.ndarray, np.ndarray]:
+        """The first and the last of the inner knots, [F, 1] each."""
+        knots, degree = self._knots, self._degree
+        return knots[:, degree, None], knots[:, -degree - 1, None]
+
+    def _extended(self, x: Value) -> Value:
+        kind = self.estimator.extrapolation
+        if kind == "periodic":
+            return self._basis(self._wrapped(x))
+        return self._basis(x) if kind in ("continue", "error") else self._beyond(x)
+
+    def _wrapped(self, x: Value) -> Value:
+        import numpy as np
+
+        graph, (low, high) = self.graph, self._ends
+        flat = ~(high - low > 0)
+        rest = special.remainder(graph, graph.sub(x, low), np.where(flat, 1.0, high - low))
+        wrapped = graph.add(low, rest)
+        return graph.where(graph.constant(flat), 0.0, wrapped) if flat.any() else wrapped
+
+    def _basis(self, x: Value) -> Value:
+        """Every spline at x."""
+        import numpy as np
+
+        graph, knots, degree = self.graph, self._knots, self._degree
+        last = knots.shape[1] - degree - 1
+        passed = graph.greater_equal(x, knots[:, degree + 1 : last])
+        passed = graph.op("ReduceSum", graph.cast(passed, "int64"), np.array([2]))
+        interval = graph.add(passed, degree)
         total = None
-        for place, value in enumerate(self._around(knots, degree, interval, x)):
+        for place, value in enumerate(self._around(interval, x)):
             column = graph.add(interval, place - degree)
-            if len(spline.c) > self._count:
+            if len(self._splines[0].c) > self._count:
                 column = graph.op("Mod", column, np.array(self._count))
-            here = graph.op("Equal", column, np.arange(self._count).reshape(1, -1))
+            here = graph.op("Equal", column, np.arange(self._count).reshape(1, 1, -1))
             part = graph.where(here, value, 0.0)
             total = part if total is None else graph.add(total, part)
         return total  # type: ignore[return-value]
 
-    def _around(self, knots: np.ndarray, degree: int, interval: Value, x: Value) -> list[Value]:
+    def _around(self, interval: Value, x: Value) -> list[Value]:
         """The degree + 1 splines of the interval that x lies in, by de Boor's recursion."""
-        graph = self.graph
+        import numpy as np
+
+        graph, knots = self.graph, self._knots
+        place = graph.add(interval, np.arange(len(knots))[:, None] * knots.shape[1])
+        flat = knots.ravel()
         h = [graph.add(graph.mul(x, 0.0), 1.0)]
-        for j in range(1, degree + 1):
+        for j in range(1, self._degree + 1):
             before, h = h, [graph.mul(x, 0.0)]
             for n in range(1, j + 1):
-                right = idioms.take(graph, knots, graph.add(interval, n))
-                left = idioms.take(graph, knots, graph.add(interval, n - j))
+                right = idioms.take(graph, flat, graph.add(place, n))
+                left = idioms.take(graph, flat, graph.add(place, n - j))
                 span = graph.sub(right, left)
                 none = graph.equal(span, 0)
                 w = graph.div(before[n - 1], graph.where(none, 1.0, span))
@@ -100,38 +128,60 @@ class SplineTransformer(Emitter):
                 h.append(graph.mul(w, graph.sub(x, left)))
         return h
 
-    def _beyond(self, index: int, spline: Any, x: Value) -> Value:
+    def _beyond(self, x: Value) -> Value:
         """``constant`` or ``linear`` below and above the bounds."""
-        graph, degree = self.graph, self._degree_at(index)
-        low, high = float(spline.t[degree]), float(spline.t[-degree - 1])
-        inside = self._basis(spline, idioms.clip(graph, x, low, high))
-        if self.estimator.extrapolation == "linear":
-            degree = degree + 1 if degree <= 1 else degree
-        below = self._line(spline, x, low, range(degree))
-        above = self._line(spline, x, high, range(self._count - degree, self._count))
+        import numpy as np
+
+        graph, knots = self.graph, self._knots
+        degrees = [self._raised(index) for index in range(self.width)]
+        low, high = (
+            np.array([[row[place]] for row, place in zip(knots, places)])
+            for places in (degrees, [-degree - 1 for degree in degrees])
+        )
+        if (low > high).any():
+            raise self.refuse(
+                "linear extrapolation of degree 0 or 1 moves a feature's bounds across each other",
+                "Fit it with more knots, a higher degree or another extrapolation.",
+            )
+        inside = self._basis(graph.minimum(graph.maximum(x, low), high))
+        reached = [self._raised(index + 1) for index in range(self.width)]
+        below = self._line(x, low, [range(count) for count in reached])
+        above = self._line(
+            x, high, [range(self._count - self._last(count), self._count) for count in reached]
+        )
         value = graph.where(graph.less(x, low), below, inside)
         return graph.where(graph.greater(x, high), above, value)
 
-    def _degree_at(self, index: int) -> int:
+    def _raised(self, times: int) -> int:
+        """The degree as the source has it after so many features: ``linear`` raises 0 and 1 at each."""
         degree = int(self.estimator.degree)
-        if self.estimator.extrapolation == "linear":
-            for _ in range(index):
-                degree = degree + 1 if degree <= 1 else degree
-        return degree
+        linear = self.estimator.extrapolation == "linear"
+        return degree if degree > 1 or not linear else min(degree + times, 2)
 
-    def _line(self, spline: Any, x: Value, bound: float, reached: range) -> Value:
+    def _last(self, reached: int) -> int:
+        """How many of the last splines that is: the source slices ``[-reached:]``, all where it is 0."""
+        return reached or (self._count if self.estimator.sparse_output else 0)
+
+    def _line(self, x: Value, bound: np.ndarray, reached: list[range]) -> Value:
         """The splines at a bound, with their slopes for ``linear``; those out of reach are 0."""
         import numpy as np
 
-        mask = np.isin(np.arange(self._count), np.array(list(reached)))
-        height = np.where(mask, spline(bound), 0.0).reshape(1, -1)
+        graph = self.graph
+        mask = np.array([np.isin(np.arange(self._count), np.array(list(part))) for part in reached])
+        height = np.where(mask, self._at(bound, 0), 0.0)
         if self.estimator.extrapolation == "constant":
-            return self.graph.add(self.graph.mul(x, 0.0), height)
-        slope = np.where(mask, spline(bound, nu=1), 0.0).reshape(1, -1)
-        return self.graph.add(height, self.graph.mul(self.graph.sub(x, bound), slope))
+            return graph.add(graph.mul(x, 0.0), height)
+        slope = np.where(mask, self._at(bound, 1), 0.0)
+        return graph.add(height, graph.mul(graph.sub(x, bound), slope))
+
+    def _at(self, bound: np.ndarray, derivative: int) -> np.ndarray:
+        """Every spline's value or slope at its feature's bound: [F, splines]."""
+        import numpy as np
+
+        return np.array([spline(end, nu=derivative) for spline, end in zip(self._splines, bound[:, 0])])
 
     def facts(self) -> list[Feature]:
-        return [jumps(spline.t[spline.k : len(spline.t) - spline.k]) for spline in self.estimator.bsplines_]
+        return [jumps(spline.t[spline.k : len(spline.t) - spline.k]) for spline in self._splines]
 
 
 EMITTERS = {"sklearn.preprocessing.SplineTransformer": SplineTransformer}
