@@ -105,7 +105,7 @@ def observed(
     roles: dict[str, str] = {}
     for answer in _asked(model, names):
         try:
-            result = getattr(model, answer.method)(rows)
+            result = _upright(answer, getattr(model, answer.method)(rows), rows)
         except ValueError as error:
             if answer is PROBABILITIES and _NEVER in str(error):
                 continue
@@ -114,6 +114,12 @@ def observed(
         arrays.update({name: _plain(array) for name, array in found.items()})
         roles.update({name: "label" if name == INDICES else answer.role for name in found})
     return arrays, roles
+
+
+def _upright(answer: Answer, result: Any, rows: Any) -> Any:
+    """The result; SparsePCA forgets the first axis of a row alone, [K] instead of [1, K]."""
+    alone = answer is TRANSFORMED and getattr(rows, "ndim", 1) == 2 and len(rows) == 1
+    return result.reshape(1, -1) if alone and getattr(result, "ndim", 2) == 1 else result
 
 
 def _named(name: str, results: Any) -> dict[str, Any]:

@@ -58,6 +58,8 @@ class Graph:
         """How a wide value of few entries is multiplied by a table without being written out, by its name."""
         self.vectors: dict[str, Value] = {}
         """The vector [N] that a value [N, 1] was made of, by the name of that value."""
+        self.typical: dict[str, np.ndarray] = {}
+        """A row like those that were fitted, by the name of the value [N, F] that has such rows."""
         self.rows: Value | None = None
         """Any value whose first axis is the batch; see `Graph.count`."""
 

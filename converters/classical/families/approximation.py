@@ -65,9 +65,27 @@ class RBFSampler(Emitter):
         import numpy as np
 
         graph, weights = self.graph, np.asarray(self.estimator.random_weights_)
+        self._demand_phase(x, weights)
         moved = in_place(graph, "Add", graph.matmul(x, weights), self.estimator.random_offset_)
         value = graph.mul(graph.op("Cos", moved), scale)
         return Matrix(value, weights.shape[1])
+
+    def _demand_phase(self, x: Value, weights: np.ndarray) -> None:
+        """Refuse where rounding moves the angles of rows like those that were fitted."""
+        import numpy as np
+
+        typical = self.graph.typical.get(x.name)
+        if typical is None:
+            return
+        dtype = str(np.result_type(x.dtype, weights))
+        angle = float((np.abs(typical.astype(np.float64)) @ np.abs(weights.astype(np.float64))).max())
+        share = angle * float(np.finfo(dtype).eps)
+        if share > precision.MOST_LOST[dtype]:
+            raise self.refuse(
+                f"rows of about {typical.tolist()} give angles of {angle:.2g}, which rounding to {dtype} "
+                f"moves by {share:.1g}: a row alone gets another answer than in a batch",
+                "Scale the features before it (StandardScaler).",
+            )
 
 
 class SkewedChi2Sampler(RBFSampler):

@@ -6,6 +6,7 @@ Source: sklearn/naive_bayes.py (1.9).
   Gaussian ``log prior - Σ log(2π var)/2 - Σ (x - theta)² / var / 2``; multinomial and complement
   ``X @ log probabilities`` (the prior is left out of complement, but for a single class); Bernoulli
   on ``X > binarize``; categorical looks up the fitted table, X truncated to int64.
+- sums of huge counts: rows whose classes are near are refused where rounding moves their probabilities.
 - label: argmax of the joint, the first of equals; probability: exp(joint - logsumexp).
 - categories beyond the fitted ones are an error in the source.
 """
@@ -18,6 +19,7 @@ from converters.classical import idioms
 from converters.classical.columns import Features, numeric
 from converters.classical.emit import Emitter
 from converters.classical.facts import SPREAD, Feature, around, categories, jumps, unknown
+from converters.classical.families import precision
 from converters.classical.graph import Value
 from converters.classical.releases import variances
 
@@ -67,9 +69,26 @@ class Counted(NaiveBayes):
         import numpy as np
 
         graph, source = self.graph, self.estimator
+        self._demand_meaning()
         joint = graph.matmul(numeric(graph, X).value, np.asarray(source.feature_log_prob_).T)
         prior = type(source).__name__ == "MultinomialNB" or len(source.classes_) == 1
         return graph.add(joint, np.asarray(source.class_log_prior_)) if prior else joint
+
+    def _demand_meaning(self) -> None:
+        """Refuse where rounding moves the probabilities of the mean row of a class."""
+        import numpy as np
+
+        source = self.estimator
+        table = np.asarray(source.feature_log_prob_, dtype=np.float64)
+        means = (
+            np.asarray(source.feature_count_) / np.maximum(np.asarray(source.class_count_), 1e-300)[:, None]
+        )
+        share = float((np.abs(means) @ np.abs(table).T).max() * np.finfo(np.float64).eps)
+        joint = means @ table.T
+        others = np.exp(joint - joint.max(axis=1, keepdims=True)).sum(axis=1) - 1
+        if (others > precision.MOST_LOST["float64"]).any():
+            way_out = "Divide the counts by a constant before it, so that rows sum to less than about 1e7."
+            precision.demand(self, share, precision.MOST_LOST["float64"], way_out)
 
 
 class BernoulliNB(NaiveBayes):

@@ -192,7 +192,9 @@ def by_einsum(points: np.ndarray) -> Norms:
     """sklearn.utils.extmath.row_norms: einsum, whose SIMD lanes are summed apart and in blocks of four."""
     import numpy as np
 
-    return Norms(np.einsum("ij,ij->i", points, points), lambda graph, x: _by_lanes(graph, x, points.shape[1]))
+    return Norms(
+        np.einsum("ij,ij->i", points, points), lambda graph, x: squared_norms(graph, x, points.shape[1])
+    )
 
 
 def by_dot(points: np.ndarray) -> Norms:
@@ -211,7 +213,7 @@ def _in_order(graph: Graph, x: Value, width: int) -> Value:
     return idioms.take_columns(graph, running, [width - 1])
 
 
-def _by_lanes(graph: Graph, x: Value, width: int) -> Value:
+def squared_norms(graph: Graph, x: Value, width: int) -> Value:
     """Squared norms [N, 1] as numpy's einsum adds them with 16 bytes at a time."""
     import numpy as np
 

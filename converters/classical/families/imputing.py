@@ -53,7 +53,10 @@ class SimpleImputer(Emitter):
             whole.value if len(kept) == whole.width else idioms.take_columns(self.graph, whole.value, kept)
         )
         filled = statistics.astype(whole.dtype).reshape(1, -1)
-        return Matrix(self.graph.where(self.missing(value), filled, value), len(kept), whole.sparse)
+        full = self.graph.where(self.missing(value), filled, value)
+        if self.estimator.strategy in ("mean", "median"):
+            self.graph.typical[full.name] = filled[0]
+        return Matrix(full, len(kept), whole.sparse)
 
     def _table(self, X: Features) -> Table:
         import numpy as np

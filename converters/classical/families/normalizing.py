@@ -4,6 +4,7 @@ Source: sklearn/preprocessing/_data.py (1.9).
 
 - Normalizer: each row divided by its norm: l2 root of the sum of squares, l1 sum of |x|, max largest |x|; a
   row of zeros stays, and unless X is sparse one whose norm is below ten epsilon. dtype of X.
+  Dense rows are added by einsum and by numpy's sum, sparse ones in float64.
 - KernelCenterer: ``K - K_fit_rows_ - mean(K, axis=1) + K_fit_all_`` in that order, the mean as the row's
   sum divided by the number of fitted rows; in place, so the dtype of K.
 """
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from converters.classical import idioms
 from converters.classical.columns import Features, Matrix, floats
 from converters.classical.emit import Emitter
+from converters.classical.families.distances import squared_norms
 from converters.classical.families.scaling import in_place
 from converters.classical.families.text_weights import normalized
 
@@ -26,9 +28,24 @@ class Normalizer(Emitter):
     def transform(self, X: Features) -> Matrix:
         import numpy as np
 
-        X = floats(self.graph, X)
-        least = 0.0 if X.sparse else 10 * float(np.finfo(X.dtype).eps)
-        return Matrix(normalized(self.graph, X.value, self.estimator.norm, least), X.width, X.sparse)
+        X, graph = floats(self.graph, X), self.graph
+        if X.sparse:
+            return Matrix(normalized(graph, X.value, self.estimator.norm), X.width, True)
+        size = self._size(X)
+        none = graph.less(size, 10 * float(np.finfo(X.dtype).eps))
+        return Matrix(graph.div(X.value, graph.where(none, 1.0, size)), X.width)
+
+    def _size(self, X: Matrix) -> Value:
+        """[N, 1], added in numpy's order."""
+        import numpy as np
+
+        graph = self.graph
+        if self.estimator.norm == "l2":
+            return graph.op("Sqrt", squared_norms(graph, X.value, X.width))
+        sizes = graph.op("Abs", X.value)
+        if self.estimator.norm == "max":
+            return idioms.row_max(graph, sizes)
+        return graph.op("Unsqueeze", idioms.numpy_sum(graph, sizes, X.width), np.array([1]))
 
 
 class KernelCenterer(Emitter):

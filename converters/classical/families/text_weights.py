@@ -47,17 +47,18 @@ def sublinear(graph: Graph, counts: Value) -> Value:
     return graph.where(none, counts, logs)
 
 
-def normalized(graph: Graph, x: Value, norm: str, least: float = 0.0) -> Value:
-    """Rows divided by their norm (``"l1"``, ``"l2"``, ``"max"``); of zeros or below `least` as they are."""
+def normalized(graph: Graph, x: Value, norm: str) -> Value:
+    """Sparse rows divided by their norm (``"l1"``, ``"l2"``, ``"max"``), in float64; rows of zeros stay."""
     import numpy as np
 
+    dtype, x = x.dtype, graph.cast(x, "float64")
     size = graph.op("Abs", x)
     if norm == "l2":
         size = graph.op("ReduceL2", x, np.array([1]), keepdims=1)
     else:
         size = idioms.row_sum(graph, size) if norm == "l1" else idioms.row_max(graph, size)
-    none = graph.less(size, least) if least else graph.equal(size, 0)
-    return graph.div(x, graph.where(none, 1.0, size))
+    none = graph.equal(size, 0)
+    return graph.cast(graph.div(x, graph.where(none, 1.0, size)), dtype)
 
 
 EMITTERS = {"sklearn.feature_extraction.text.TfidfTransformer": TfidfTransformer}
