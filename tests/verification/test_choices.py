@@ -82,6 +82,16 @@ def test_a_decision_function_of_one_column_has_its_margin_at_zero():
     assert not judged(source, actual, roles={"label": "label", "scores": "scores"}).passed
 
 
+@pytest.mark.parametrize(("score", "passes"), [(1e-16, True), (-1e-16, True), (1e-3, False)])
+def test_each_of_several_outputs_has_its_own_margin(score, passes):
+    scores = RANDOM.choice([-0.7, 0.4], (300, 3))
+    scores[9, 1] = score
+    source = {"label": (scores > 0).astype(np.int64), "scores": scores}
+    actual = {"label": source["label"].copy(), "scores": scores}
+    actual["label"][9, 1] ^= 1
+    assert judged(source, actual, roles={"label": "label", "scores": "scores"}).passed == passes
+
+
 def test_indices_may_differ_where_the_sources_own_change_with_a_rounding():
     indices = np.arange(300)
     other = indices.copy()

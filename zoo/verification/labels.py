@@ -7,6 +7,7 @@ source and graph both have an exact tie, nothing was rounded, and another label 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Optional
 
 from zoo.records import record
@@ -26,9 +27,18 @@ class ScorePair:
     limit: Limit
     threshold: float = 0.0
 
-    def fits(self, labels: np.ndarray) -> bool:
-        """Whether there is one label for each row of scores."""
-        return len(self.expected) == labels.size and self.actual.shape == self.expected.shape
+    def by_label(self, labels: np.ndarray) -> Optional[ScorePair]:
+        """One row of scores for each label; of several outputs, each is decided by a column of its own.
+
+        None where there is neither.
+        """
+        if self.actual.shape != self.expected.shape:
+            return None
+        if len(self.expected) == labels.size:
+            return self
+        if self.expected.shape != labels.shape:
+            return None
+        return replace(self, expected=self.expected.reshape(-1, 1), actual=self.actual.reshape(-1, 1))
 
 
 @record
@@ -62,8 +72,8 @@ class Reasons:
 def find_flips(expected: np.ndarray, actual: np.ndarray, reasons: Reasons) -> Flips:
     """Compare labels, text or integers of one shape element by element.
 
-    A difference is inside the noise where the scores nearly tie (one label for each row), where indices of a
-    sorted list point to values that nearly tie, or in a row in which the source itself is unstable.
+    A difference is inside the noise where the scores nearly tie (see `ScorePair.by_label`), where indices
+    of a sorted list point to values that nearly tie, or in a row in which the source itself is unstable.
     """
     import numpy as np
 
@@ -72,8 +82,9 @@ def find_flips(expected: np.ndarray, actual: np.ndarray, reasons: Reasons) -> Fl
         return Flips(expected.size, 0, 0)
     excused = np.zeros(differs.size, dtype=bool)
     tied = excused
-    if reasons.scores is not None and reasons.scores.fits(expected):
-        excused = excused | near_ties(reasons.scores, differs)
+    scores = reasons.scores and reasons.scores.by_label(expected)
+    if scores is not None:
+        excused = excused | near_ties(scores, differs)
     if reasons.unstable is not None and expected.ndim:
         rows = np.asarray(reasons.unstable.reshape(len(reasons.unstable), -1).any(axis=1))
         excused = excused | rows[differs // (expected.size // len(expected))]
