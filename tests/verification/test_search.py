@@ -78,9 +78,30 @@ def test_the_rows_are_the_same_each_time():
 
 
 def test_a_table_is_searched_a_second_time_in_more_places():
-    first, second = (feeds["x"] for feeds in decision_cases(saturated).values())
+    first, second, *_ = (feeds["x"] for feeds in decision_cases(saturated).values())
     assert len(second) > 3 * len(first)
     assert doubtful(saturated({"x": second})["probabilities"]) > 200
+
+
+def test_outer_rows_that_neighbours_were_fitted_on_show_in_a_search_far_outside():
+    points = np.random.default_rng(1).standard_normal((60, 4))
+    outer = int(np.abs(points).sum(axis=1).argmax())
+
+    def predict(feeds, points=points):
+        gaps = ((feeds["x"].astype(np.float64)[:, None] - points) ** 2).sum(axis=2)
+        classes = gaps.argsort(axis=1)[:, :3] % 3
+        return {"shares": (classes[..., None] == np.arange(3)).mean(axis=1)}
+
+    far = list(decision_cases(predict).values())[-1]
+    assert np.abs(far["x"]).max() > 10
+    moved = points.copy()
+    moved[outer] *= 1.001
+    assert np.any(predict(far)["shares"] != predict(far, moved)["shares"])
+
+
+def test_smooth_answers_are_not_searched_far_outside():
+    cases = decision_cases(lambda feeds: {"y": feeds["x"].sum(axis=1)})
+    assert not any(name.startswith("decision-far") for name in cases)
 
 
 def test_rows_of_many_elements_are_searched_once():

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Callable, Dict, Iterator, List, Mapping, Optional, Protocol, Tuple
 
 from zoo.records import FeedCase, SourceDescription, record
@@ -31,12 +32,21 @@ SMALL_ROW = 1024
 MANY_PAIRS, MANY_STEPS = 384, 14
 """A second search where a row has at most `TINY_ROW` elements: many places, each found roughly. What a fault
 changes close to few of many turning points (one of the rows that neighbours were fitted on) shows there."""
+FAR_PAIRS, FEW_ANSWERS = 192, 0.9
+"""A third search, between rows far beyond the known range, for any change of an answer, where the different
+answers are no more than this share of the rows: the outer ones of the rows that neighbours were fitted on are
+told apart only there, and seldom by the label."""
 TINY_ROW = 64
 FEW_PAIRS, FEW_STEPS = 2, 8
 SLOW_STEP = 1.0
 """Seconds for one step from which on a source is searched as if its rows were large."""
 BESIDE = (1e-3, -1e-3, 3e-5, -3e-5)
 """Rows are also placed this share of the way beside the turning point."""
+
+
+Reader = Callable[["np.ndarray"], "np.ndarray"]
+Readers = Callable[["Tensors"], Iterator[Tuple[str, Reader]]]
+"""Outputs with what to read from each, of answers with one row for each pair."""
 
 
 class Predict(Protocol):
@@ -119,12 +129,24 @@ def decision_feeds(
         rows = _found(line, predict, description, MANY_STEPS)
         if rows is not None:
             yield _case(maker, line, rows, "decision-many"), rows
+        yield from _far_feeds(maker, predict)
+
+
+def _far_feeds(maker: FeedMaker, predict: Predict) -> Iterator[Tuple[FeedCase, Tensors]]:
+    """Rows where an answer in steps turns far beyond the known range; none where the source refuses such."""
+    line = _line(maker, FAR_PAIRS, "far searches", "large")
+    rows = None
+    if line is not None:
+        with suppress(Exception):  # what is refused is a case of the family `large`
+            rows = _searched(line, predict, _steps, MANY_STEPS)
+        if rows is not None:
+            yield _case(maker, line, rows, "decision-far"), rows
 
 
 def _found(line: Line, predict: Predict, description: SourceDescription, steps: int) -> Optional[Tensors]:
     """The rows of a search; those it started from where the source refused one."""
     try:
-        return _searched(line, predict, description, steps)
+        return _searched(line, predict, partial(_readers, description.roles), steps)
     except Exception:  # noqa: BLE001 - a framework's refusal, which the caller meets again and records
         return line.fixed
 
@@ -142,8 +164,8 @@ def _is_slow(predict: Predict, rows: Tensors) -> bool:
     return time.perf_counter() - begun > SLOW_STEP
 
 
-def _searched(line: Line, predict: Predict, description: SourceDescription, steps: int) -> Optional[Tensors]:
-    decides = _decision(line, predict, description)
+def _searched(line: Line, predict: Predict, readers: Readers, steps: int) -> Optional[Tensors]:
+    decides = _decision(line, predict, readers)
     if decides is None:
         return None
     line = line.only(decides.turns)
@@ -160,10 +182,10 @@ class Decision:
     turns: np.ndarray
 
 
-def _line(maker: FeedMaker, pairs: int, label: str) -> Optional[Line]:
+def _line(maker: FeedMaker, pairs: int, label: str, family: str = "typical") -> Optional[Line]:
     """Half of the pairs differ in everything, the others in one index of the last axis."""
-    start = maker.filled("typical", Sizes(pairs, 0), label)
-    other = maker.filled("typical", Sizes(pairs, 0), f"{label} end")
+    start = maker.filled(family, Sizes(pairs, 0), label)
+    other = maker.filled(family, Sizes(pairs, 0), f"{label} end")
     shapes = {space.spec.name: list(space.spec.shape) for space in maker.spaces}
     axes = {
         name: shape.index(maker.batch_axis) for name, shape in shapes.items() if maker.batch_axis in shape
@@ -193,12 +215,12 @@ def _one_column(start: np.ndarray, other: np.ndarray, seed: int) -> np.ndarray:
     return end
 
 
-def _decision(line: Line, predict: Predict, description: SourceDescription) -> Optional[Decision]:
-    """By the label, else by the largest column, else by which end's answer is nearer."""
+def _decision(line: Line, predict: Predict, readers: Readers) -> Optional[Decision]:
+    """By the first of the outputs that turns."""
     import numpy as np
 
     first, last = predict(line.at(_shares(line, 0.0))), predict(line.at(_shares(line, 1.0)))
-    for name, read in _readers(first, description, line.pairs):
+    for name, read in readers(_of_rows(first, line.pairs)):
         a, b = read(first[name]), read(last[name])
         turns = np.flatnonzero(a != b) if a.ndim == 1 else np.flatnonzero(np.any(a != b, axis=1))
         if turns.size:
@@ -206,13 +228,13 @@ def _decision(line: Line, predict: Predict, description: SourceDescription) -> O
     return None
 
 
-Reader = Callable[["np.ndarray"], "np.ndarray"]
+def _of_rows(answer: Tensors, pairs: int) -> Tensors:
+    return {name: array for name, array in answer.items() if array.ndim and len(array) == pairs}
 
 
-def _readers(answer: Tensors, description: SourceDescription, pairs: int) -> Iterator[Tuple[str, Reader]]:
-    """Outputs by how well they tell a decision, each with what to read from it."""
-    rows = {name: array for name, array in answer.items() if array.ndim and len(array) == pairs}
-    roles = description.roles
+def _readers(roles: Mapping[str, str], rows: Tensors) -> Iterator[Tuple[str, Reader]]:
+    """Outputs by how well they tell a decision, each with what to read from it: the label, else the largest
+    column, else which end's answer is nearer."""
     for name, array in rows.items():
         if roles.get(name) == "label" and array.ndim == 1:
             yield name, lambda array: array
@@ -221,10 +243,23 @@ def _readers(answer: Tensors, description: SourceDescription, pairs: int) -> Ite
             yield name, lambda array: array.argmax(axis=1)
     for name, array in rows.items():
         if array.dtype.kind == "f":
-            yield name, lambda array: array.reshape(len(array), -1).astype("float64")
+            yield name, _flat
     for name, array in rows.items():
         if array.dtype.kind in "iubU" and array.ndim == 1:
             yield name, lambda array: array
+
+
+def _steps(rows: Tensors) -> Iterator[Tuple[str, Reader]]:
+    """Float outputs that many rows share an answer of, read by which end's is nearer."""
+    import numpy as np
+
+    for name, array in rows.items():
+        if array.dtype.kind == "f" and len(np.unique(_flat(array), axis=0)) <= FEW_ANSWERS * len(array):
+            yield name, _flat
+
+
+def _flat(array: np.ndarray) -> np.ndarray:
+    return array.reshape(len(array), -1).astype("float64")
 
 
 def _side(name: str, read: Reader, a: np.ndarray, b: np.ndarray) -> Callable[[Tensors], np.ndarray]:
