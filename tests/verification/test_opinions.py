@@ -6,11 +6,12 @@ from onnx import helper
 
 from tests.verification.graphs import constant, model, save, seeded_mlp, value
 from zoo.jobs import CaseFile, CaseList
-from zoo.records import FeedCase, Signature, SourceDescription, TensorSpec
+from zoo.records import FeedCase, Signature, SourceDescription, TensorSpec, Tolerance
 from zoo.tensors import load_tensors, save_tensors
 from zoo.verification.evidence import Answers, judge
 from zoo.verification.feeds import make_feeds
 from zoo.verification.opinions import (
+    FOLDER,
     QUICK,
     REFERENCE,
     THOROUGH,
@@ -77,6 +78,23 @@ def test_the_reference_evaluator_witnesses_against_the_converter(tmp_path):
     assert any(
         "the converter: ONNX Runtime and onnx's reference evaluator both differ" in n for n in report.notes
     )
+
+
+@pytest.mark.parametrize(
+    ("witness", "culprit"), [(1.99e-3, "the converter"), (1e-5, "a kernel of ONNX Runtime")]
+)
+def test_a_witness_that_is_off_by_about_as_much_accuses_no_kernel(tmp_path, witness, culprit):
+    """Both are off by the bound of 2e-3, the one by a little more and the other by a little less."""
+    file = CaseFile(FeedCase("typical-2", "typical", 2, 0), 0)
+    source, runtime = tmp_path / "source", tmp_path / "runtime"
+    opinion = runtime / FOLDER / WITNESS.slug
+    for folder, error in ((source / "outputs", 0), (runtime / "outputs", 2.01e-3), (opinion, witness)):
+        folder.mkdir(parents=True)
+        save_tensors(folder / file.name, {"y": np.full((2, 3), 1 + error)})
+    cases = CaseList((file,), {})
+    description, policy = SourceDescription(Signature()), Policy(Tolerance(0.0, 2e-3))
+    report = judge(Answers(cases, source), Answers(cases, runtime), description, policy)
+    assert any(f"at fault: {culprit}" in note for note in report.notes)
 
 
 def test_a_graph_that_draws_random_numbers_is_found(tmp_path):

@@ -127,6 +127,7 @@ def _opinions(
     cases: list[CaseResult] = []
     right: dict[Variant, bool] = {}
     asked: set[FeedCase] = set()
+    witnesses: list[CaseResult] = []
     for variant, folders in _opinion_folders(runtime).items():
         found = [
             (file, _opinion(file, variant, (source, folder), criteria))
@@ -139,9 +140,25 @@ def _opinions(
             asked |= {file.case for file, _ in found}
             # The reference evaluator is a witness, not a way in which the graph will be run.
             cases += [case for _, case in found] if variant.optimisation != REFERENCE else []
+            witnesses += [] if variant.optimisation != REFERENCE else [case for _, case in found]
     if right:
-        right[USUAL] = all(case.passed for case in usual if case.case in asked)
+        judged = [case for case in usual if case.case in asked]
+        right[USUAL] = all(case.passed for case in judged)
+        if witnesses:
+            right[Variant(REFERENCE)] = _clearly_right(witnesses, [*judged, *cases])
     return list({case.case: case for case in cases}.values()), blame(right)
+
+
+def _clearly_right(witnesses: list[CaseResult], runs: list[CaseResult]) -> bool:
+    """Whether the witness agrees with the source, and is not off by about as much as the runs that do not."""
+    failed = [_used(case) for case in runs if not case.passed]
+    near = min((used for used in failed if used > 1), default=float("inf"))
+    return all(case.passed and _used(case) < near / 2 for case in witnesses)
+
+
+def _used(case: CaseResult) -> float:
+    """The largest share of its bound that an output uses."""
+    return max((float(output.details.get("used", 0.0)) for output in case.outputs), default=0.0)
 
 
 def _opinion_folders(runtime: Answers) -> dict[Variant, list[Path]]:
