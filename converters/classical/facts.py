@@ -17,7 +17,8 @@ class Feature:
 
     `missing` says what the empty string stands for in a text feature: ``"nan"``, ``"none"`` or
     None (itself). `used` is False for a column that the model drops unseen. `levels` are those of a
-    column that was a pandas categorical: the source is fed one, and any other value is missing.
+    column that was a pandas categorical: the source is fed one, and any other value is missing. `boxed`:
+    numbers that the source learned as Python objects, and compares with objects only.
     """
 
     dtype: Optional[str] = None
@@ -25,6 +26,7 @@ class Feature:
     missing: Optional[str] = None
     used: bool = True
     levels: Optional[tuple[Any, ...]] = None
+    boxed: bool = False
 
 
 def unknown(count: int) -> list[Feature]:
@@ -145,7 +147,7 @@ def categories(values: Any) -> Feature:
     if not all(isinstance(item, (bool, int, float)) for item in kept):
         return Feature(None)
     domain = ColumnDomain(categories=tuple(map(float, kept)), integral=dtype == "int64")
-    return Feature(dtype, domain)
+    return Feature(dtype, domain, boxed=array.dtype == object)
 
 
 def levels(values: Sequence[Any]) -> Feature:

@@ -133,6 +133,8 @@ def classes(graph: Graph, labels: Any, indices: Value) -> Value:
     import numpy as np
 
     labels = np.asarray(labels)
+    if labels.dtype == object and not any(isinstance(label, str) for label in labels.tolist()):
+        labels = np.array(labels.tolist())
     if labels.dtype.kind in "iu":
         labels = labels.astype(np.int64)
         if np.array_equal(labels, np.arange(len(labels))):

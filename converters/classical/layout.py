@@ -119,7 +119,7 @@ def rows(found: Layout, feeds: Mapping[str, np.ndarray]) -> Any:
         return _restored(_fed(feeds, "X").ravel(), found.features[0])
     if found.kind == "matrix":
         matrix = _fed(feeds, "X")
-        return _restored(matrix, found.features[0]) if matrix.dtype.kind in "OU" else matrix
+        return _restored_matrix(matrix, found.features)
     arrays = {
         name: _restored(_fed(feeds, name).reshape(-1), feature)
         for name, feature in zip(found.names, found.features)
@@ -172,12 +172,20 @@ def _objects(found: Layout, arrays: dict[str, np.ndarray]) -> np.ndarray:
     return table
 
 
+def _restored_matrix(matrix: np.ndarray, features: Sequence[Feature]) -> np.ndarray:
+    import numpy as np
+
+    if matrix.dtype.kind not in "OU" and not any(feature.boxed for feature in features):
+        return matrix
+    return np.stack([_restored(column, own) for column, own in zip(matrix.T, features)], axis=1)
+
+
 def _restored(array: np.ndarray, feature: Feature) -> np.ndarray:
     """Text as python objects, the empty string as the missing value it stands for."""
     import numpy as np
 
     if array.dtype.kind not in "OU":
-        return array
+        return array.astype(object) if feature.boxed else array
     texts = array.astype(object)
     if feature.missing is not None:
         texts[array.astype(str) == ""] = np.nan if feature.missing == "nan" else None

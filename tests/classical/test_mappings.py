@@ -1,4 +1,4 @@
-"""DictVectorizer: one input for each name of its mappings; what has no such inputs is refused."""
+"""Rows that are no plain matrix: mappings, texts with gaps, numbers as objects; and what is refused."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sklearn.feature_extraction import DictVectorizer, FeatureHasher
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import MultiLabelBinarizer
+from sklearn.preprocessing import MultiLabelBinarizer, OneHotEncoder, OrdinalEncoder, TargetEncoder
 from sklearn.tree import DecisionTreeClassifier
 
 from converters.from_sklearn import SklearnConverter
@@ -79,3 +79,21 @@ def test_rows_without_columns_are_refused_with_the_reason(model: Any, reason: st
     with pytest.raises(UnsupportedModelError, match=reason) as error:
         SklearnConverter().convert(model, request())
     assert error.value.hint
+
+
+@pytest.mark.parametrize("missing", [None, np.nan], ids=str)
+@pytest.mark.parametrize("column", [0, 1])
+def test_a_gap_in_any_column_of_texts_is_one_for_the_source(column: int, missing: Any) -> None:
+    texts = RNG.choice(np.array(["red", "Ünï", "blue"], dtype=object), (60, 2))
+    texts[::7, column] = missing
+    assert_same(make_pipeline(OrdinalEncoder(), DecisionTreeClassifier()).fit(texts, TARGET), texts)
+    assert_same(OneHotEncoder(handle_unknown="ignore", sparse_output=False).fit(texts), texts)
+
+
+@pytest.mark.parametrize("kind", [OneHotEncoder, OrdinalEncoder, TargetEncoder])
+def test_numbers_that_were_learned_as_objects_are_given_as_objects(kind: Any) -> None:
+    numbers = RNG.integers(0, 4, (60, 2)).astype(object)
+    description = assert_same(kind().fit(numbers, TARGET), numbers)
+    assert description.signature.inputs[0].dtype == "int64"
+    frame = pd.DataFrame({"a": numbers[:, 0], "b": numbers[:, 1]}, dtype=object)
+    assert_same(kind().fit(frame, TARGET), frame)

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn.decomposition import MiniBatchSparsePCA, SparsePCA
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.dummy import DummyClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.kernel_approximation import RBFSampler
 from sklearn.naive_bayes import ComplementNB, MultinomialNB
@@ -74,3 +76,18 @@ def test_norms_are_added_in_numpys_order(width: int, norm: str, dtype: str) -> N
     model = Normalizer(norm=norm).fit(rows)
     got = run(converted(model, rows), {"X": rows})["transformed"]
     np.testing.assert_array_equal(got, model.transform(rows))
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_discriminants_of_a_constant_column_are_refused(dtype: str) -> None:
+    rows = np.c_[ROWS, np.full(len(ROWS), 7.3)].astype(dtype)
+    with pytest.raises(UnsupportedModelError, match="terms cancel") as error:
+        converted(LinearDiscriminantAnalysis().fit(rows, TARGET), rows)
+    assert "VarianceThreshold" in str(error.value.hint)
+
+
+@pytest.mark.parametrize(
+    "labels", [np.array([3, 1, 2], object), np.array([True, False, True], object)], ids=str
+)
+def test_labels_that_are_objects_keep_their_kind(labels: np.ndarray) -> None:
+    assert_same(DummyClassifier().fit(ROWS, labels[TARGET]), ROWS)

@@ -4,6 +4,7 @@ Source: sklearn/discriminant_analysis.py (1.9).
 
 - LDA: scores, labels and decision as every linear classifier. Two classes: probability expit(score),
   not of its double; more: softmax of the scores. Log: 0 becomes the smallest normal number first.
+  Constant columns other than 0 have coefficients of rounding under solver svd: refused where that shows.
   transform: ``(X - xbar_) @ scalings_`` (svd) or ``X @ scalings_`` (eigen), the first components.
 - QDA: ``-(|(X - mean) R S^-½|² + Σ log S) / 2 + log prior`` by class; label: argmax; decision of two
   classes: the second less the first; log probability: less the log of the summed exponentials.
@@ -15,6 +16,7 @@ from converters.classical import idioms
 from converters.classical.columns import Features, Matrix, numeric
 from converters.classical.emit import Emitter
 from converters.classical.facts import Feature, around
+from converters.classical.families import precision
 from converters.classical.families.linear import LinearClassifier
 from converters.classical.graph import Value
 
@@ -22,6 +24,18 @@ from converters.classical.graph import Value
 class LinearDiscriminant(LinearClassifier):
     def facts(self) -> list[Feature]:
         return around(self.estimator.means_, share=1.0)
+
+    def product(self, X: Features) -> Value:
+        import numpy as np
+
+        source = self.estimator
+        dtype = str(np.result_type(numeric(self.graph, X).dtype, source.coef_, np.float32))
+        share = precision.lost(source.means_, source.coef_.T, dtype, source.intercept_)
+        way_out = (
+            "Drop the columns that are constant (VarianceThreshold) or sums of others, or solver='lsqr'."
+        )
+        precision.demand(self, share, precision.MOST_LOST[dtype], way_out)
+        return super().product(X)
 
     def predict_proba(self, X: Features) -> Value:
         scores = self.product(X)
