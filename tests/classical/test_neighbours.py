@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 from sklearn import neighbors as nb
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import KBinsDiscretizer
 
-from tests.classical.harness import Options, assert_same, assert_same_or_refused
+from converters.from_sklearn import SklearnConverter
+from tests.classical.harness import Options, assert_same, assert_same_or_refused, request
+from zoo.errors import UnsupportedModelError
 from zoo.records import TensorSpec
 
 METRICS = [
@@ -155,6 +158,14 @@ def test_mean_within_a_radius(X: np.ndarray) -> None:
     assert_same(
         nb.RadiusNeighborsRegressor(1.0, weights="distance").fit(X, X[:, 1]), np.vstack([X, X[:3] + 90])
     )
+
+
+def test_equally_far_rows_of_flags_are_refused_where_the_machine_chooses(X: np.ndarray) -> None:
+    model = make_pipeline(KBinsDiscretizer(5), nb.KNeighborsClassifier()).fit(X, labels(X))
+    with pytest.raises(UnsupportedModelError, match=r"numpy\.argpartition takes depends on the machine"):
+        SklearnConverter().convert(model, request())
+    dense = make_pipeline(KBinsDiscretizer(5, encode="onehot-dense"), nb.KNeighborsClassifier())
+    assert_same(dense.fit(X, labels(X)), X)
 
 
 @pytest.mark.filterwarnings("ignore:(divide by zero|overflow|invalid value) encountered")

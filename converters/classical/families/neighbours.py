@@ -101,12 +101,13 @@ class Neighbours(Emitter):
             raise self.refuse(f"brute force over {fitted.dtype}: {reason}", way_out)
         if name in (*FLAGS, "hamming"):
             raise self.refuse(f"{name} by brute force: {reason}", way_out)
+        count = int(getattr(self.estimator, "n_neighbors_", None) or self.estimator.n_neighbors)
         if name == "cosine":
-            count = int(getattr(self.estimator, "n_neighbors_", None) or self.estimator.n_neighbors)
             pair = searching.parallel(self.points, self.said, fitted.dtype)
-            pair = pair or searching.crowded(self.points, self.said, count)
         else:
             pair = searching.undecided(self.points, self.said)
+        if name in ("cosine", "euclidean", "l2", "sqeuclidean"):
+            pair = pair or searching.crowded(self.points, self.said, count, name)
         if pair is not None:
             raise self.refuse(
                 f"fitted rows {pair[0]} and {pair[1]} differ in their target only, "

@@ -239,18 +239,21 @@ def parallel(points: np.ndarray, said: np.ndarray, dtype: np.dtype) -> tuple[int
     return None
 
 
-def crowded(points: np.ndarray, said: np.ndarray, count: int) -> tuple[int, int] | None:
-    """Two rows that say different things and are equally far, by cosine, from a fitted row, where its
-    `count` nearest end: texts without a word in common are all at distance 1.
+def crowded(points: np.ndarray, said: np.ndarray, count: int, metric: str) -> tuple[int, int] | None:
+    """Two rows that say different things and are equally far from a fitted row, where its `count` nearest
+    end: texts without a word in common are all at cosine distance 1, rows of flags at few distances.
     """
     import numpy as np
 
-    length = np.linalg.norm(points, axis=1, keepdims=True)
-    directions = points / np.where(length == 0, 1, length)
-    for direction in directions[:: max(1, len(points) // MOST_ASKED)]:
-        apart = 1 - directions @ direction
+    places = points
+    if metric == "cosine":
+        length = np.linalg.norm(points, axis=1, keepdims=True)
+        places = points / np.where(length == 0, 1, length)
+    for place in places[:: max(1, len(points) // MOST_ASKED)]:
+        apart = 1 - places @ place if metric == "cosine" else ((places - place) ** 2).sum(axis=1)
         bound = np.partition(apart, count - 1)[count - 1]
-        near = np.flatnonzero(np.abs(apart - bound) < _UNTOLD * np.finfo(np.float64).eps)
+        least = _UNTOLD * np.finfo(np.float64).eps * max(1.0, abs(bound))
+        near = np.flatnonzero(np.abs(apart - bound) < least)
         others = [int(i) for i in near[1:] if not np.array_equal(said[i], said[near[0]])]
         if others and (apart < bound).sum() + len(near) > count:
             return int(near[0]), others[0]
