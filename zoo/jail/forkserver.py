@@ -7,6 +7,7 @@ worker does that was started anew. It ends when its parent does.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import socket
@@ -26,8 +27,11 @@ MESSAGE = 1 << 20
 def main(descriptor: int, modules: List[str]) -> None:
     """Import `modules`, then serve one child after the other."""
     channel = socket.socket(fileno=descriptor)
+    gc.disable()  # a tenth of the time of large imports; what they leave stays with all children
     for name in modules:
         _import(name)
+    gc.freeze()
+    gc.enable()
     while True:
         data, descriptors, _, _ = socket.recv_fds(channel, MESSAGE, 2)
         if not data:
