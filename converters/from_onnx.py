@@ -35,6 +35,7 @@ class OnnxConverter:
 
     def describe(self, model: Any, request: ConversionRequest) -> SourceDescription:
         """Inputs of the graph that are no weights, with values that its operators accept."""
+        from converters.onnx_checks import roles
         from converters.onnx_domains import known_inputs, tried_axes
         from converters.onnx_model import as_source
 
@@ -44,6 +45,7 @@ class OnnxConverter:
         description = SourceDescription(
             signature=Signature(known.specs, source.outputs),
             domains=known.domains,
+            roles=roles(source.model.graph),
             versions={name: version(name) for name in ("onnx", "onnxruntime")},
             axes=axes,
             notes=notes,

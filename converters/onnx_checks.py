@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 RUNTIME_DOMAINS = ("com.microsoft", "ai.onnx.ml", "ai.onnx.contrib")
 LARGEST_PROTO = 2**31 - 1
+LOGISTIC = ("Sigmoid", "Softmax")
+SAME_VALUES = ("Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
 
 
 def finished(model: onnx.ModelProto, promised: Signature, messages: Sequence[str] = ()) -> onnx.ModelProto:
@@ -42,6 +44,19 @@ def refuse_unknown_operations(model: onnx.ModelProto, messages: Sequence[str] = 
             f"no ONNX form is known for the operation{'s' * (len(unknown) > 1)} {', '.join(unknown)}{reason}",
             hint="Leave it out of the exported graph (pre- and postprocessing often hold such operations).",
         )
+
+
+def roles(graph: onnx.GraphProto) -> dict[str, str]:
+    """``"probabilities"`` for the outputs of a sigmoid or softmax, whose kernels round relative to 1."""
+    makers = {name: node for node in graph.node for name in node.output}
+    found = {}
+    for output in graph.output:
+        maker = makers.get(output.name)
+        while maker is not None and maker.op_type in SAME_VALUES:
+            maker = makers.get(maker.input[0])
+        if maker is not None and maker.op_type in LOGISTIC:
+            found[output.name] = "probabilities"
+    return found
 
 
 def ordered(model: onnx.ModelProto, promised: Signature) -> None:

@@ -51,6 +51,21 @@ def test_a_file_stays_what_it_is(tmp_path: Path) -> None:
     assert converted(path).SerializeToString() == path.read_bytes()
 
 
+def test_outputs_that_a_logistic_function_gives_are_probabilities(tmp_path: Path) -> None:
+    nodes = [
+        onnx.helper.make_node("Sigmoid", ["x"], ["inner"]),
+        onnx.helper.make_node("Transpose", ["inner"], ["map"]),
+        onnx.helper.make_node("Mul", ["inner", "x"], ["swish"]),
+    ]
+    values = [onnx.helper.make_tensor_value_info(name, 1, [3, 3]) for name in ("x", "map", "swish")]
+    model = onnx.helper.make_model(
+        onnx.helper.make_graph(nodes, "g", values[:1], values[1:]),
+        opset_imports=[onnx.helper.make_opsetid("", 17)],
+        ir_version=8,
+    )
+    assert loaded(write(model, tmp_path))[1].roles == {"map": "probabilities"}
+
+
 def test_predictions_bear_the_names_of_the_outputs(tmp_path: Path) -> None:
     source, description = loaded(write(graphs.dense(), tmp_path))
     answer = OnnxConverter().predict(source, {"x": np.eye(3, dtype=np.float32)})
