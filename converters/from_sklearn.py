@@ -32,7 +32,7 @@ class SklearnConverter:
     title: ClassVar[str] = "scikit-learn"
     requirements: ClassVar[tuple[str, ...]] = ("scikit-learn", "pandas")
     extra: ClassVar[str] = "sklearn"
-    revision: ClassVar[int] = 2
+    revision: ClassVar[int] = 3
 
     def __init__(self) -> None:
         self._saved_by: dict[str, str] = {}
