@@ -132,19 +132,15 @@ class SplineTransformer(Emitter):
         """``constant`` or ``linear`` below and above the bounds."""
         import numpy as np
 
-        graph, knots = self.graph, self._knots
-        degrees = [self._raised(index) for index in range(self.width)]
-        low, high = (
-            np.array([[row[place]] for row, place in zip(knots, places)])
-            for places in (degrees, [-degree - 1 for degree in degrees])
-        )
+        graph, knots, rows = self.graph, self._knots, np.arange(self.width)
+        degrees, reached = self._raised(rows), self._raised(rows + 1).tolist()
+        low, high = knots[rows, degrees, None], knots[rows, -degrees - 1, None]
         if (low > high).any():
             raise self.refuse(
                 "linear extrapolation of degree 0 or 1 moves a feature's bounds across each other",
                 "Fit it with more knots, a higher degree or another extrapolation.",
             )
         inside = self._basis(graph.minimum(graph.maximum(x, low), high))
-        reached = [self._raised(index + 1) for index in range(self.width)]
         below = self._line(x, low, [range(count) for count in reached])
         above = self._line(
             x, high, [range(self._count - self._last(count), self._count) for count in reached]
@@ -152,11 +148,13 @@ class SplineTransformer(Emitter):
         value = graph.where(graph.less(x, low), below, inside)
         return graph.where(graph.greater(x, high), above, value)
 
-    def _raised(self, times: int) -> int:
+    def _raised(self, times: np.ndarray) -> np.ndarray:
         """The degree as the source has it after so many features: ``linear`` raises 0 and 1 at each."""
-        degree = int(self.estimator.degree)
-        linear = self.estimator.extrapolation == "linear"
-        return degree if degree > 1 or not linear else min(degree + times, 2)
+        import numpy as np
+
+        degree, linear = int(self.estimator.degree), self.estimator.extrapolation == "linear"
+        raised: np.ndarray = np.maximum(np.minimum(degree + times * linear, 2), degree)
+        return raised
 
     def _last(self, reached: int) -> int:
         """How many of the last splines that is: the source slices ``[-reached:]``, all where it is 0."""
