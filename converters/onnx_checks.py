@@ -48,15 +48,11 @@ def refuse_unknown_operations(model: onnx.ModelProto, messages: Sequence[str] = 
 
 def roles(graph: onnx.GraphProto) -> dict[str, str]:
     """``"probabilities"`` for the outputs of a sigmoid or softmax, whose kernels round relative to 1."""
-    makers = {name: node for node in graph.node for name in node.output}
-    found = {}
-    for output in graph.output:
-        maker = makers.get(output.name)
-        while maker is not None and maker.op_type in SAME_VALUES:
-            maker = makers.get(maker.input[0])
-        if maker is not None and maker.op_type in LOGISTIC:
-            found[output.name] = "probabilities"
-    return found
+    logistic: set[str] = set()
+    for node in graph.node:
+        if node.op_type in LOGISTIC or (node.op_type in SAME_VALUES and node.input[0] in logistic):
+            logistic.update(node.output)
+    return {output.name: "probabilities" for output in graph.output if output.name in logistic}
 
 
 def ordered(model: onnx.ModelProto, promised: Signature) -> None:
