@@ -226,11 +226,11 @@ def _own_nodes(job: Job, feeds: Tensors) -> list[Tap]:
     """The values inside our own conversion, where there is one."""
     import onnx
 
-    from zoo.verification.bisection import own_nodes
+    from zoo.verification.bisection import node_taps
 
     assert job.layers is not None
     path = job.layers / OWN
-    return own_nodes(onnx.load(str(path)), feeds) if path.is_file() else []
+    return node_taps(onnx.load(str(path)), feeds) if path.is_file() else []
 
 
 def _own_conversion(converter: Converter, model: Any, request: ConversionRequest) -> Any:

@@ -113,7 +113,7 @@ def bisect(
 @record
 class Inside:
     """What is known of the inside of a source, on some feeds: its layers, and the nodes of another conversion
-    of it (`own_nodes`)."""
+    of it (`node_taps`), which `located` does without where that is wrong itself."""
 
     layers: Sequence[Tap] = ()
     nodes: Sequence[Tap] = ()
@@ -142,11 +142,6 @@ def located(
         last_right=by_layer.last_right,
         expected=by_layer.expected,
     )
-
-
-def own_nodes(conversion: onnx.ModelProto, feeds: Tensors) -> list[Tap]:
-    """The nodes of a conversion as taps. Where it is wrong itself `located` does without them."""
-    return node_taps(conversion, feeds)
 
 
 def _explains(nodes: Sequence[Tap], expected: Tensors, most: float) -> bool:

@@ -16,7 +16,7 @@ from zoo.jobs import NOISE, OPINIONS, RUN, CaseList, Job
 from zoo.records import Artifact, ConversionRequest, FeedCase, SourceDescription, VerificationReport
 from zoo.tensors import load_tensors
 from zoo.verification.asking import ask
-from zoo.verification.bisection import Finding, Inside, located, noise_of, own_nodes, taps_from
+from zoo.verification.bisection import Finding, Inside, located, node_taps, noise_of, taps_from
 from zoo.verification.evidence import Answers
 from zoo.verification.matching import adapted_feeds
 from zoo.verification.runtime import Session
@@ -67,7 +67,7 @@ class Subject:
         )
         layers = taps_from(self.converter.layers(self.model, feeds))
         noise = noise_of(self.description)
-        inside = Inside(layers, own_nodes(self.convert(), feeds))
+        inside = Inside(layers, node_taps(self.convert(), feeds))
         fed = adapted_feeds(feeds, Session(proto.SerializeToString()).inputs, {})
         return located(proto, fed, inside, expected, noise)
 

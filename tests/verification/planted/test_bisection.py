@@ -18,7 +18,6 @@ from zoo.verification.bisection import (
     failing_case,
     located,
     node_taps,
-    own_nodes,
     taps_from,
 )
 from zoo.verification.reproducer import cut, write
@@ -101,7 +100,7 @@ def test_a_wrong_conversion_is_not_what_another_is_judged_by():
     graph, feeds = planted("image", "padding_off_by_one"), FEEDS["image"]
     expected = subject.converter.predict(subject.model, feeds)
     layers = taps_from(subject.converter.layers(subject.model, feeds))
-    finding = located(graph, feeds, Inside(layers, own_nodes(graph, feeds)), expected)
+    finding = located(graph, feeds, Inside(layers, node_taps(graph, feeds)), expected)
     by_layers = bisect(graph, feeds, layers, expected)
     assert (finding.node, finding.layer) == (by_layers.node, "second")
 
