@@ -95,7 +95,9 @@ class Neighbours(Emitter):
             return
         reason = "which of equally far rows numpy.argpartition takes depends on the machine"
         way_out = (
-            f"Fit it on one float dtype, with a tree ('kd_tree', 'ball_tree') or a metric other than {name}."
+            "Make its rows dense (sparse_output=False, encode='onehot-dense')."
+            if hasattr(fitted, "toarray")
+            else f"Fit it on one float dtype, with a tree ('kd_tree', 'ball_tree') or a metric other than {name}."
         )
         if fitted.dtype.kind != "f":
             raise self.refuse(f"brute force over {fitted.dtype}: {reason}", way_out)
