@@ -94,11 +94,12 @@ class Neighbours(Emitter):
         if same and X.dtype.startswith("float") and name not in PARTITIONED:
             return
         reason = "which of equally far rows numpy.argpartition takes depends on the machine"
-        way_out = (
-            "Make its rows dense (sparse_output=False, encode='onehot-dense')."
-            if hasattr(fitted, "toarray")
-            else f"Fit it on one float dtype, with a tree ('kd_tree', 'ball_tree') or a metric other than {name}."
-        )
+        way_out = "Make its rows dense (sparse_output=False, encode='onehot-dense')."
+        if name == "cosine" or not hasattr(fitted, "toarray"):
+            way_out = (
+                "Fit it on one float dtype, with a tree ('kd_tree', 'ball_tree') or a metric other than "
+            )
+            way_out += f"{name}."
         if fitted.dtype.kind != "f":
             raise self.refuse(f"brute force over {fitted.dtype}: {reason}", way_out)
         if name in (*FLAGS, "hamming"):
